@@ -1,0 +1,194 @@
+"""The generator's configuration: one frozen dataclass, checked once, with every derived width.
+
+Plain Python: importable without Amaranth, so that the golden model and the simulator share it.
+"""
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from sqdm.errors import UserError
+
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10
+    import tomli as tomllib
+
+ACT_BITS = 4  #: an activation code (UINT4, or a balanced digit -8..7 when a layer is signed)
+WEIGHT_BITS = 4  #: a weight code, -8..7
+WORD_NIBBLES = 16  #: activations in one activation word
+WORD_BITS = WORD_NIBBLES * ACT_BITS  #: 64: 16 pixels of a channel in memory, 16 channels of a pixel in a PE array
+MAX_TAPS = 9  #: taps of the largest kernel, 3x3
+MULTIPLIER_BITS = 16  #: requantisation multiplier, unsigned
+OUT_BITS = 16  #: requantised output, signed
+RAW_BITS = 32  #: partial sum written without requantisation, signed
+SHIFT_BITS = 5  #: requantisation shift, 0..31
+COUNT_BITS = 16  #: non-zeros counted in one channel over all images
+BUCKETS = 32  #: resolution of the sparsity detector's sort: a channel's bucket is min(count >> count_shift, 31)
+BALANCE_SHIFT = 3  #: policy balanced expects a sparse array to need 1 + 2**-3 cycles per non-zero and slot
+TABLE_ENTRY_BITS = 16  #: one entry of a channel table in memory
+MAX_PRODUCT = 15 * 8  #: |activation| <= 15, |weight| <= 8
+
+
+def ceil_div(a: int, b: int) -> int:
+    """Smallest integer >= a / b."""
+    return -(-a // b)
+
+
+def is_power_of_two(value: int) -> bool:
+    return value > 0 and value & (value - 1) == 0
+
+
+@dataclass(frozen=True)
+class Config:
+    """Parameters of one accelerator. Every rule is checked at construction; a broken one raises `UserError`.
+
+    Defaults are the `default` preset: one dense and one sparse array of 4 x 32 multipliers.
+    """
+
+    name: str = "default"
+    dense_arrays: int = 1  #: PE arrays that process every channel of their slots
+    sparse_arrays: int = 1  #: PE arrays that skip zeros
+    slots: int = 4  #: activations that one array takes per cycle
+    lanes: int = 32  #: output channels that one array computes at a time
+    acc_bits: int = 24  #: width of a partial sum, signed
+    bus_bits: int = 128  #: width of a memory word
+    max_channels: int = 256  #: input channels of the largest layer
+    max_out_channels: int = 256  #: output channels of the largest layer
+    max_size: int = 32  #: height and width of the largest layer, pixels
+    max_images: int = 32  #: images that share one weight load
+    act_rows: int = 1024  #: activation words per slot and buffer half
+    psum_depth: int = 16  #: output pixels that one array may run ahead of the other
+    post_lanes: int = 4  #: output channels that the post-processor requantises per cycle
+
+    def __post_init__(self):
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name == "name":
+                self._require(isinstance(value, str) and value, "name", "a non-empty string")
+            else:
+                self._require(type(value) is int, field.name, "an integer")
+        at_least = {
+            "dense_arrays": 0, "sparse_arrays": 0, "slots": 1, "lanes": 1, "acc_bits": 1, "bus_bits": 64,
+            "max_channels": 1, "max_out_channels": 1, "max_size": 1, "max_images": 1, "act_rows": 16,
+            "psum_depth": 4, "post_lanes": 1,
+        }  # fmt: skip
+        for key, low in at_least.items():
+            self._require(getattr(self, key) >= low, key, f">= {low}")
+        for key, high in {"slots": 16, "lanes": 256, "max_channels": 1024, "max_out_channels": 1024,
+                          "max_size": 64, "act_rows": 8192, "psum_depth": 1024}.items():  # fmt: skip
+            self._require(getattr(self, key) <= high, key, f"<= {high}")
+        if not 1 <= self.arrays <= 8:
+            raise UserError(f"dense_arrays + sparse_arrays must be 1..8, not {self.arrays}")
+        self._require(is_power_of_two(self.slots), "slots", "a power of two")
+        self._require(is_power_of_two(self.lanes), "lanes", "a power of two")
+        self._require(self.bus_bits in (64, 128, 256, 512), "bus_bits", "64, 128, 256 or 512")
+        word = self.bus_bits // WEIGHT_BITS
+        self._require(self.lanes % word == 0, "lanes",
+                      f"a multiple of {word} (one {self.bus_bits}-bit memory word of 4-bit weights)")  # fmt: skip
+        self._require(self.lanes % self.post_lanes == 0 and is_power_of_two(self.post_lanes), "post_lanes",
+                      f"a power of two that divides lanes = {self.lanes}")  # fmt: skip
+        self._require(self.post_lanes * RAW_BITS % self.bus_bits == 0, "post_lanes",
+                      f"a multiple of {self.bus_bits // RAW_BITS} (a memory word of requantisation parameters)")  # fmt: skip
+        self._require(is_power_of_two(self.act_rows), "act_rows", "a power of two")
+        need = self.signed_bits(MAX_TAPS * self.max_channels * MAX_PRODUCT)
+        self._require(self.acc_bits >= need, "acc_bits",
+                      f">= {need} (longest dot product: 9 x {self.max_channels} channels x 15 x 8)")  # fmt: skip
+        self._require(self.acc_bits <= RAW_BITS, "acc_bits", f"<= {RAW_BITS}")
+        limit = ceil_div(1 << COUNT_BITS, self.act_rows)
+        self._require(self.max_images < limit, "max_images",
+                      f"< {limit} (a channel's non-zeros are counted in {COUNT_BITS} bits)")  # fmt: skip
+
+    def _require(self, holds: bool, key: str, rule: str):
+        if not holds:
+            raise UserError(f"{key} must be {rule}, not {getattr(self, key)!r}")
+
+    @staticmethod
+    def signed_bits(magnitude: int) -> int:
+        """Bits of a two's complement number that holds -magnitude..magnitude."""
+        return magnitude.bit_length() + 1
+
+    # Derived sizes
+
+    @property
+    def arrays(self) -> int:
+        """PE arrays of both kinds."""
+        return self.dense_arrays + self.sparse_arrays
+
+    @property
+    def dense_slots(self) -> int:
+        """Slots of all dense arrays together: the channels of one dense step."""
+        return self.dense_arrays * self.slots
+
+    @property
+    def sparse_slots(self) -> int:
+        """Slots of all sparse arrays together."""
+        return self.sparse_arrays * self.slots
+
+    @property
+    def multipliers(self) -> int:
+        """4-bit multipliers of all arrays."""
+        return self.arrays * self.slots * self.lanes
+
+    @property
+    def row_words(self) -> int:
+        """Memory words of one weight row (`lanes` 4-bit weights)."""
+        return self.lanes * WEIGHT_BITS // self.bus_bits
+
+    @property
+    def word_parts(self) -> int:
+        """Activation words in a memory word."""
+        return self.bus_bits // WORD_BITS
+
+    @property
+    def bus_bytes(self) -> int:
+        return self.bus_bits // 8
+
+    @property
+    def slot_channels(self) -> int:
+        """Channels that one slot can hold: all channels of a layer may fall to a single array."""
+        return ceil_div(self.max_channels, self.slots)
+
+    @property
+    def weight_rows(self) -> int:
+        """Weight rows per slot and buffer half."""
+        return self.slot_channels * MAX_TAPS
+
+    def to_dict(self) -> dict:
+        """The parameters by name, as written to `manifest.json`."""
+        return asdict(self)
+
+
+#: The named configurations. `dense` and `sparse` have the multipliers of `default`, in two arrays of one kind.
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        Config(),
+        Config(name="dense", dense_arrays=2, sparse_arrays=0),
+        Config(name="sparse", dense_arrays=0, sparse_arrays=2),
+        Config(name="tiny", slots=2, lanes=16, bus_bits=64, post_lanes=2, max_channels=64, max_out_channels=64,
+               max_size=16, act_rows=256, psum_depth=8),
+    )
+}  # fmt: skip
+
+
+def load_config(name_or_path: str) -> Config:
+    """The preset of that name, or the configuration in a TOML file (keys as in `Config`).
+
+    Raises `UserError` for an unknown name, an unreadable file, an unknown key or a broken rule.
+    """
+    if name_or_path in PRESETS:
+        return PRESETS[name_or_path]
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        raise UserError(f"config must be one of {', '.join(PRESETS)} or a .toml file, not {name_or_path!r}")
+    try:
+        values = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise UserError(f"config {name_or_path!r} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"config {name_or_path!r} is not TOML: {error}") from None
+    known = {field.name for field in fields(Config)}
+    for key in values:
+        if key not in known:
+            raise UserError(f"config key {key!r} must be one of {', '.join(sorted(known))}")
+    return Config(**{"name": path.stem} | values)
