@@ -58,7 +58,6 @@ class Config:
     max_images: int = 32  #: images that share one weight load
     act_rows: int = 1024  #: activation words per slot and buffer half
     psum_depth: int = 16  #: output pixels that one array may run ahead of the other
-    post_lanes: int = 4  #: output channels that the post-processor requantises per cycle
 
     def __post_init__(self):
         for field in fields(self):
@@ -70,7 +69,7 @@ class Config:
         at_least = {
             "dense_arrays": 0, "sparse_arrays": 0, "slots": 1, "lanes": 1, "acc_bits": 1, "bus_bits": 64,
             "max_channels": 1, "max_out_channels": 1, "max_size": 1, "max_images": 1, "act_rows": 16,
-            "psum_depth": 4, "post_lanes": 1,
+            "psum_depth": 4,
         }  # fmt: skip
         for key, low in at_least.items():
             self._require(getattr(self, key) >= low, key, f">= {low}")
@@ -85,10 +84,6 @@ class Config:
         word = self.bus_bits // WEIGHT_BITS
         self._require(self.lanes % word == 0, "lanes",
                       f"a multiple of {word} (one {self.bus_bits}-bit memory word of 4-bit weights)")  # fmt: skip
-        self._require(self.lanes % self.post_lanes == 0 and is_power_of_two(self.post_lanes), "post_lanes",
-                      f"a power of two that divides lanes = {self.lanes}")  # fmt: skip
-        self._require(self.post_lanes * RAW_BITS % self.bus_bits == 0, "post_lanes",
-                      f"a multiple of {self.bus_bits // RAW_BITS} (a memory word of requantisation parameters)")  # fmt: skip
         self._require(is_power_of_two(self.act_rows), "act_rows", "a power of two")
         need = self.signed_bits(MAX_TAPS * self.max_channels * MAX_PRODUCT)
         self._require(self.acc_bits >= need, "acc_bits",
@@ -144,6 +139,11 @@ class Config:
         return self.bus_bits // 8
 
     @property
+    def post_lanes(self) -> int:
+        """Output channels that the post-processor requantises per cycle: a memory word of parameters."""
+        return self.bus_bits // RAW_BITS
+
+    @property
     def slot_channels(self) -> int:
         """Channels that one slot can hold: all channels of a layer may fall to a single array."""
         return ceil_div(self.max_channels, self.slots)
@@ -165,7 +165,7 @@ PRESETS = {
         Config(),
         Config(name="dense", dense_arrays=2, sparse_arrays=0),
         Config(name="sparse", dense_arrays=0, sparse_arrays=2),
-        Config(name="tiny", slots=2, lanes=16, bus_bits=64, post_lanes=2, max_channels=64, max_out_channels=64,
+        Config(name="tiny", slots=2, lanes=16, bus_bits=64, max_channels=64, max_out_channels=64,
                max_size=16, act_rows=256, psum_depth=8),
     )
 }  # fmt: skip

@@ -169,9 +169,7 @@ def load_request(config: Config) -> data.Layout:
 
 def counted_word(config: Config) -> data.Layout:
     """16 activations of one channel for the sparsity detector; `first` restarts the channel's count."""
-    return data.StructLayout(
-        {"channel": bits_for(config.max_channels - 1), "first": 1, "word": activation_word()}
-    )
+    return data.StructLayout({"channel": bits_for(config.max_channels - 1), "first": 1, "word": activation_word()})
 
 
 def sort_command(config: Config) -> data.Layout:
