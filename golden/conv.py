@@ -7,7 +7,7 @@ Source of the formulas: docs/numerics.md.
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 INT16_MIN, INT16_MAX = -(1 << 15), (1 << 15) - 1
 MULTIPLIER_MAX = (1 << 16) - 1
@@ -30,8 +30,8 @@ def conv_psum(acts: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
     Parameters: ``acts`` integers (N, C, H, W), ``weights`` integers (K, C, R, R) with R in {1, 3}.
     Returns int32 (N, K, H, W). The sum is taken in float32 when the bound C*R*R*max|a|*max|w| stays below 2**24, so
-    that every partial sum is an integer that float32 holds, and in float64 otherwise; it is a matrix product over
-    gathered taps, never a transformed (Winograd) algorithm, so no intermediate value is rounded.
+    that every partial sum is an integer that float32 holds, and in float64 otherwise. oneDNN's convolution is the
+    direct algorithm; without it torch may choose a transformed (Winograd) one, which rounds, so the taps are gathered.
     Raises ValueError when the shapes do not match or the bound leaves int32.
     """
     n, c, h, w = acts.shape
@@ -45,9 +45,13 @@ def conv_psum(acts: np.ndarray, weights: np.ndarray) -> np.ndarray:
         raise ValueError(f"psums must fit int32, but {c} channels of {r}x{s} taps can reach {bound}")
     dtype = torch.float32 if bound < FLOAT32_EXACT else torch.float64
     x = torch.from_numpy(np.ascontiguousarray(acts)).to(dtype)
-    matrix = torch.from_numpy(np.ascontiguousarray(weights)).to(dtype).reshape(k, -1)  # (K, C*R*S)
-    columns = x.reshape(n, c, h * w) if r == 1 else F.unfold(x, r, padding=r // 2)  # (N, C*R*S, H*W)
-    return torch.matmul(matrix, columns).to(torch.int32).numpy().reshape(n, k, h, w)
+    kernel = torch.from_numpy(np.ascontiguousarray(weights)).to(dtype)
+    if torch.backends.mkldnn.is_available():
+        psum = functional.conv2d(x, kernel, padding=r // 2)
+    else:
+        columns = functional.unfold(x, r, padding=r // 2)  # (N, C*R*S, H*W)
+        psum = torch.matmul(kernel.reshape(k, -1), columns).reshape(n, k, h, w)
+    return psum.to(torch.int32).numpy()
 
 
 def shift_round(value: np.ndarray, shift: int) -> np.ndarray:

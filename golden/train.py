@@ -1,12 +1,10 @@
 """Training of the float network: Adam, EDM's loss, an exponential moving average of the weights."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-
 from sqdm.golden import data, edm
 from sqdm.golden.unet import UNet
 

@@ -1,7 +1,7 @@
 """The float network: a DDPM++-style UNet with adaptive scale and ReLU instead of SiLU (Karras et al. 2022).
 
-8x8 at 32 channels and 4x4 at 64. Two differences from the paper's network make zeros cheap to exploit in hardware: ReLU,
-and resampling at a block's input, before its normalisation, since a mean after the ReLU would fill zeros.
+8x8 at 32 channels and 4x4 at 64. Two differences from the paper's network give the hardware its zeros: ReLU, and
+resampling at a block's input, before its normalisation, since a mean after the ReLU would fill zeros.
 """
 
 import math
