@@ -1,0 +1,43 @@
+"""Verilog of a component, in a folder named by its content, so that a build of the same hardware is found again."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from amaranth.back import rtlil, verilog
+from amaranth.lib import wiring
+
+DIGEST_DIGITS = 16
+
+
+def to_verilog(component: wiring.Component, name: str) -> str:
+    """The SystemVerilog text of `component` as module `name`.
+
+    SystemVerilog's `always_comb` runs at time 0; the `always @*` of plain Verilog does not in Icarus, which would leave
+    idle outputs undefined. Source locations are left out: the text depends on the hardware alone.
+    """
+    os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
+    text = rtlil.convert(component, name=name, emit_src=False)
+    return verilog._convert_rtlil_text(text, strip_internal_attrs=True, write_verilog_opts=("-sv",))
+
+
+def digest(text: str) -> str:
+    """Short hexadecimal hash that names a build folder."""
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_DIGITS]
+
+
+def write_once(path: Path, text: str) -> Path:
+    """Write `text` unless the file is already there; whole or not at all, also with several processes."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False) as part:
+            part.write(text)
+        os.replace(part.name, path)
+    return path
+
+
+def emit(component: wiring.Component, name: str, out_dir: Path) -> Path:
+    """Write module `name` to ``<out_dir>/<name>-<hash of the text>/<name>.sv`` and return that path."""
+    text = to_verilog(component, name)
+    return write_once(Path(out_dir) / f"{name}-{digest(text)}" / f"{name}.sv", text)
