@@ -1,0 +1,87 @@
+"""The multiply-accumulate array that both feeders share."""
+
+from amaranth.hdl import Module, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from . import payloads
+from .config import ACT_BITS, MAX_PRODUCT, Config
+
+PRODUCT_BITS = Config.signed_bits(MAX_PRODUCT)  #: 5 x 4 bit products lie in -120..120, so 8 bits hold them
+
+
+class MacArray(wiring.Component):
+    """Output-stationary array of ``slots x lanes`` multipliers: ``acc[l] += sum_s act[s] * weight[s][l]``.
+
+    A lane's accumulator collects all products of one output pixel; ``last`` closes the pixel and hands the sums over.
+    Source: the PE of SQ-DM (arXiv 2501.15448), arranged so that a slot and not a lane carries the activation.
+
+    Parameters
+    ----------
+    config : Config
+        ``slots``, ``lanes``, ``acc_bits``.
+
+    Members
+    -------
+    step : In(1)
+        The slots carry operands in this cycle; a slot without one presents activation 0.
+    last : In(1)
+        This cycle ends the pixel, with or without ``step``.
+    acts : In(slots x signed(5))
+        Activations 0..15 or -8..7.
+    weights : In(slots x lanes x signed(4))
+        Weights -8..7; must be defined wherever ``acts`` is not 0.
+    psums : Out(lanes x signed(acc_bits))
+        Exact sums of the closed pixel; valid in the cycle in which ``psums_valid`` is 1, no back-pressure.
+    psums_valid : Out(1)
+
+    Latency: `LATENCY` cycles from ``last`` to ``psums_valid``; initiation interval 1. Reset: accumulators 0. The
+    accumulator does not overflow: `Config` checks ``acc_bits`` against 9 taps x ``max_channels`` x 15 x 8.
+    """
+
+    LATENCY = 1
+
+    def __init__(self, config: Config):
+        self._config = config
+        super().__init__(
+            {
+                "step": In(1),
+                "last": In(1),
+                "acts": In(data.ArrayLayout(signed(ACT_BITS + 1), config.slots)),
+                "weights": In(data.ArrayLayout(payloads.weight_row(config), config.slots)),
+                "psums": Out(payloads.psums(config)),
+                "psums_valid": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        slots = self._config.slots
+        accumulate = Signal()
+        close = Signal()
+        m.d.sync += [accumulate.eq(self.step | self.last), close.eq(self.last)]
+
+        sum_shape = signed(PRODUCT_BITS + (slots - 1).bit_length())
+        for lane in range(self._config.lanes):
+            # Stage 1: products of all slots, summed by an adder tree. The register only moves when there is work.
+            terms = []
+            for slot in range(slots):
+                product = Signal(signed(PRODUCT_BITS), name=f"product_{slot}_{lane}")
+                m.d.comb += product.eq(self.acts[slot] * self.weights[slot][lane])
+                terms.append(product)
+            while len(terms) > 1:
+                terms = [a + b for a, b in zip(terms[::2], terms[1::2], strict=True)]
+            step_sum = Signal(sum_shape, name=f"step_sum_{lane}")
+            with m.If(self.step | self.last):
+                m.d.sync += step_sum.eq(terms[0])
+
+            # Stage 2: accumulate; the closing sum leaves combinationally and the accumulator restarts.
+            acc = Signal(signed(self._config.acc_bits), name=f"acc_{lane}")
+            total = Signal(signed(self._config.acc_bits), name=f"total_{lane}")
+            m.d.comb += [total.eq(acc + step_sum), self.psums[lane].eq(total)]
+            with m.If(close):
+                m.d.sync += acc.eq(0)
+            with m.Elif(accumulate):
+                m.d.sync += acc.eq(total)
+        m.d.comb += self.psums_valid.eq(close)
+        return m

@@ -1,0 +1,58 @@
+"""The feeder of the sparse PE array."""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import wiring
+
+from . import payloads
+from .config import Config
+from .feeder import accept_jobs, signature_members
+from .sparse_slot import SparseSlot
+
+
+class SparseFeeder(wiring.Component):
+    """Lets every slot jump from non-zero to non-zero on its own; a pixel ends when the slowest slot ends.
+
+    The slots meet at the end of each pixel because they share the lanes' accumulators. Source: the SPE of SQ-DM.
+
+    Parameters and members: see `feeder.signature_members`.
+
+    Latency: a job's first operand leaves `LATENCY` cycles after it was accepted. Initiation interval: as `SparseSlot`,
+    while ``room``. Reset: idle.
+    """
+
+    LATENCY = 4
+
+    def __init__(self, config: Config):
+        self._config = config
+        super().__init__(signature_members(config))
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        job, running, start = accept_jobs(m, self, payloads.job(config))
+
+        slots = [SparseSlot(config) for _ in range(config.slots)]
+        all_done = Signal()
+        advance = Signal()
+        m.d.comb += [
+            all_done.eq(running & Cat(slot.done for slot in slots).all()),
+            advance.eq(all_done & self.room),
+            self.blocked.eq(all_done & ~self.room),
+            self.finished.eq(advance & slots[0].job_end),
+        ]
+        for number, slot in enumerate(slots):
+            m.submodules[f"slot_{number}"] = slot
+            m.d.comb += [
+                slot.job.eq(job),
+                slot.start.eq(start),
+                slot.advance.eq(advance),
+                self.act_rows[number].eq(slot.act_row),
+                self.act_reads[number].eq(slot.act_read),
+                slot.act_word.eq(self.act_words[number]),
+                self.weight_rows[number].eq(slot.weight_row),
+                self.weight_reads[number].eq(slot.weight_read),
+                self.acts[number].eq(slot.act),
+            ]
+        m.d.comb += self.ops.eq(sum(slot.weight_read for slot in slots))
+        m.d.sync += [self.step.eq(self.weight_reads.any()), self.last.eq(advance)]
+        return m
