@@ -8,6 +8,7 @@ import os
 os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
 
 from amaranth.back import verilog
+from amaranth.hdl import Signal, Value
 from amaranth.sim import Simulator
 
 IDLES = [(0.0, 0.0), (0.6, 0.0), (0.0, 0.6), (0.4, 0.4)]  #: (idle of the source, stall of the sink)
@@ -97,5 +98,7 @@ async def watch(ctx, stream, cycles):
 
 
 def emits_verilog(component, name):
-    """True when the component converts to a Verilog module called `name`."""
-    return f"module {name}(" in verilog.convert(component, name=name)
+    """True when the component converts to a Verilog module called `name`; always-ready streams have no ready port."""
+    members = (Value.cast(value) for _, _, value in component.signature.flatten(component))
+    ports = [member for member in members if isinstance(member, Signal)]
+    return f"module {name}(" in verilog.convert(component, name=name, ports=ports)

@@ -7,6 +7,8 @@ from streams import IDLES, collect, emits_verilog, send, simulate
 
 TINY = PRESETS["tiny"]
 
+pytestmark = pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")  # those that refuse a parameter
+
 
 def random_psums(rng, inputs, count):
     """Per input, `count` psums whose sums stay within acc_bits; corners first."""
