@@ -78,6 +78,8 @@ class Config:
             self._require(getattr(self, key) <= high, key, f"<= {high}")
         if not 1 <= self.arrays <= 8:
             raise UserError(f"dense_arrays + sparse_arrays must be 1..8, not {self.arrays}")
+        for key in ("dense_arrays", "sparse_arrays"):
+            self._require(getattr(self, key) == 0 or is_power_of_two(getattr(self, key)), key, "0 or a power of two")
         self._require(is_power_of_two(self.slots), "slots", "a power of two")
         self._require(is_power_of_two(self.lanes), "lanes", "a power of two")
         self._require(self.bus_bits in (64, 128, 256, 512), "bus_bits", "64, 128, 256 or 512")
@@ -152,6 +154,14 @@ class Config:
     def weight_rows(self) -> int:
         """Weight rows per slot and buffer half."""
         return self.slot_channels * MAX_TAPS
+
+    def act_rows_needed(self, channels: int, height: int, width: int) -> int:
+        """Rows of an activation buffer half that a layer takes when one array gets all its channels.
+
+        A layer is accepted when this is at most `act_rows`.
+        """
+        groups = ceil_div(ceil_div(channels, self.slots), WORD_NIBBLES)
+        return groups * ceil_div(height * width, WORD_NIBBLES) * WORD_NIBBLES
 
     def to_dict(self) -> dict:
         """The parameters by name, as written to `manifest.json`."""

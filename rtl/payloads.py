@@ -24,13 +24,14 @@ class PolicyShape(enum.Enum, shape=2):
     SPARSE = Policy.SPARSE.value
 
 
-class LoadKind(enum.Enum, shape=2):
+class LoadKind(enum.Enum, shape=3):
     """What a load brings in."""
 
     PARAMS = 0  #: requantisation parameters of all output channels
     WEIGHTS = 1  #: weight rows of one output tile, all input channels
     ACTS = 2  #: activations of one image, all input channels
     SCAN = 3  #: activations of all images, for the sparsity detector only
+    TABLE = 4  #: the channel table
 
 
 def bits_for(maximum: int) -> int:
@@ -117,9 +118,11 @@ def layer(config: Config) -> data.Layout:
             "tile_words": 8 + bits_for(config.row_words),
             "weight_words": 16,
             "param_words": 16,
+            "table_words": 16,
             "act_base": 32,
             "weight_base": 32,
             "param_base": 32,
+            "table_base": 32,
         }
     )
 
