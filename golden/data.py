@@ -1,5 +1,7 @@
 """The data set: scikit-learn's hand-written digits, 8x8 pixels, 1,797 images that ship with the package."""
 
+from functools import cache
+
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
@@ -11,6 +13,7 @@ TEST_IMAGES = 360
 SPLIT_SEED = 0
 
 
+@cache
 def load_split() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """(train images, train labels, test images, test labels): float32 (N, 1, 8, 8) in [-1, 1] and int64 (N,).
 

@@ -1,0 +1,179 @@
+"""From the fake-quantised network to the integer model: codes, multipliers, shifts and static INT16 scales."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from sqdm.golden import edm, sampler
+from sqdm.golden.conv import INT16_MAX, MULTIPLIER_MAX, SHIFT_MAX
+from sqdm.golden.distill import network_input, noisy_batch
+from sqdm.golden.fake_quant import QuantLayer, quant_layers
+from sqdm.golden.host import A_MAX
+from sqdm.golden.unet import BLOCKS, EPS, SKIP_SCALE, UNet, key
+from torch import nn
+
+TENSOR_HEADROOM = 1.5  # an INT16 tensor holds half as much again as the largest value met in calibration
+SLOPE_HEADROOM = 4.0  # likewise the slope of a normalisation
+NORMALISE_SHIFT_MAX = 24
+LAST = f"blocks.{key(BLOCKS[-1].name)}"  # its output, several times larger than the others', feeds only the last layer
+CALIBRATION_IMAGES = 512
+CALIBRATION_STEPS = 18
+
+
+def multiplier_and_shift(ratio: np.ndarray) -> tuple[np.ndarray, int]:
+    """(multiplier uint16 (K,), shift): ratio[k] ~ multiplier[k] / 2**shift with the largest shift <= 31 that fits.
+
+    The largest channel's multiplier has 16 significant bits. Raises ValueError when a ratio is above 65535 or not
+    positive. Example: [0.5, 0.25] gives [32768, 16384] and 16.
+    """
+    top = float(np.max(ratio))
+    if not 0 < top <= MULTIPLIER_MAX or float(np.min(ratio)) <= 0:
+        raise ValueError(f"ratio must be above 0 and at most {MULTIPLIER_MAX}, not {np.min(ratio)}..{top}")
+    shift = max(s for s in range(SHIFT_MAX + 1) if math.floor(top * 2.0**s + 0.5) <= MULTIPLIER_MAX)
+    return np.floor(ratio * 2.0**shift + 0.5).astype(np.uint16), shift
+
+
+@torch.no_grad()
+def calibrate(net: UNet, seed: int) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
+    """Run the fake-quantised network on a sample and return what its tensors reach.
+
+    The sample is 512 noisy train images, half at training's noise levels and half at the sampler's 18. Returns the
+    largest magnitude of every quantised layer's and block's output, and for every GroupNorm the slopes
+    weight * (1 + adaptive scale) / deviation as (N, C).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    half = CALIBRATION_IMAGES // 2
+    ladder = torch.tensor(sampler.noise_levels(CALIBRATION_STEPS)[:-1], dtype=torch.float32)
+    sigma = torch.cat([edm.draw_sigma(half, generator), ladder[torch.arange(half) % CALIBRATION_STEPS]])
+    x, sigma, labels = noisy_batch(CALIBRATION_IMAGES, generator, sigma)
+
+    tops: dict[str, float] = {}
+    slopes: dict[str, torch.Tensor] = {}
+    adaptive: dict[str, torch.Tensor] = {}
+
+    def record(name):
+        def hook(module, args, output):
+            if isinstance(module, nn.GroupNorm):
+                grouped = args[0].reshape(len(args[0]), module.num_groups, -1)
+                inverse = (grouped.var(2, unbiased=False) + EPS).rsqrt()
+                inverse = inverse.repeat_interleave(module.num_channels // module.num_groups, 1)
+                scale = adaptive.get(name.rpartition(".")[0], torch.zeros(1)) if name.endswith("norm1") else 0.0
+                slopes[name] = inverse * module.weight * (1 + scale)
+                return
+            tops[name] = float(output.abs().max())
+            if name.endswith("affine"):
+                adaptive[name.rpartition(".")[0]] = output.chunk(2, dim=1)[0]
+
+        return hook
+
+    blocks = {f"blocks.{key(spec.name)}" for spec in BLOCKS}
+    hooks = [
+        module.register_forward_hook(record(name))
+        for name, module in net.named_modules()
+        if isinstance(module, QuantLayer | nn.GroupNorm) or name in blocks
+    ]
+    net(*network_input(x, sigma), labels)
+    for hook in hooks:
+        hook.remove()
+    return tops, slopes
+
+
+class Lowering:
+    """Collects the integer model's arrays under "layer/array" names."""
+
+    def __init__(self, net: UNet, seed: int):
+        self.net = net
+        self.tops, self.slopes = calibrate(net, seed)
+        self.arrays: dict[str, np.ndarray] = {}
+        self.stream = self.scale(lambda name: name.startswith(("conv_in", "blocks.")) and not name.startswith(LAST))
+        self.tail = self.scale(lambda name: name.startswith(LAST))
+
+    def scale(self, chosen: Callable[[str], bool]) -> float:
+        """The INT16 scale that holds every chosen tensor of the residual stream."""
+        other = ("conv0", "qkv", "affine")
+        return TENSOR_HEADROOM * max(v for k, v in self.tops.items() if chosen(k) and not k.endswith(other)) / INT16_MAX
+
+    def put(self, name: str, **values) -> None:
+        """Store ``values`` of a layer; floats as float32, which is what the integer model computes from."""
+        for label, value in values.items():
+            array = np.asarray(value.detach().numpy() if isinstance(value, torch.Tensor) else value)
+            kind = np.float32 if array.dtype.kind == "f" else np.int32 if array.dtype == np.int64 else array.dtype
+            self.arrays[f"{name}/{label}"] = array.astype(kind)
+
+    def codes(self, layer: QuantLayer) -> np.ndarray:
+        """Weight codes, int8."""
+        with torch.no_grad():
+            return layer.weight_codes().numpy().astype(np.int8)
+
+    def conv(self, name: str, module: str, out_scale: float, factor: float = 1.0) -> None:
+        """A convolution with INT16 output y = factor * (weights * codes + bias) / out_scale."""
+        layer = self.net.get_submodule(module)
+        ratio = layer.log_weight.detach().double().exp().numpy() * factor / out_scale
+        multiplier, shift = multiplier_and_shift(ratio)
+        bias = np.clip(np.floor(layer.bias.detach().double().numpy() * factor / out_scale + 0.5), -INT16_MAX, INT16_MAX)
+        self.put(name, weights=self.codes(layer), multiplier=multiplier, shift=shift, bias=bias.astype(np.int16))
+
+    def linear(self, name: str) -> None:
+        """A linear layer whose result stays in float64 on the host."""
+        layer = self.net.get_submodule(name)
+        target = name.replace("blocks.", "").replace("_", ".", 1) if name.startswith("blocks.") else name
+        self.put(target, weights=self.codes(layer), scale=layer.log_weight.exp(), act_scale=layer.log_act.exp()[0])
+        if layer.bias is not None:
+            self.put(target, bias=layer.bias)
+
+    def normalise(self, name: str, module: str, consumer: str, in_scale: float) -> None:
+        """A GroupNorm in front of the layer ``consumer``, whose activation scale it divides out."""
+        norm, act = self.net.get_submodule(module), self.net.get_submodule(consumer).log_act.detach().exp()
+        steepest = float((self.slopes[module] / act).abs().max()) * in_scale
+        shift = min(NORMALISE_SHIFT_MAX, math.floor(math.log2(A_MAX / (SLOPE_HEADROOM * steepest))))
+        unit = torch.ones(norm.num_channels) / act
+        self.put(name, gain=norm.weight * unit, offset=norm.bias * unit, unit=unit, shift=shift)
+        self.put(name, epsilon=EPS / in_scale**2)
+
+    def block(self, spec) -> None:
+        """One block of the UNet with its skip and attention."""
+        prefix = f"blocks.{key(spec.name)}"
+        out = self.tail if prefix == LAST else self.stream
+        middle = TENSOR_HEADROOM * self.tops[f"{prefix}.conv0"] / INT16_MAX
+        self.normalise(f"{spec.name}.norm0", f"{prefix}.norm0", f"{prefix}.conv0", self.stream)
+        self.conv(f"{spec.name}.conv0", f"{prefix}.conv0", middle)
+        self.linear(f"{prefix}.affine")
+        self.normalise(f"{spec.name}.norm1", f"{prefix}.norm1", f"{prefix}.conv1", middle)
+        self.conv(f"{spec.name}.conv1", f"{prefix}.conv1", out, SKIP_SCALE)
+        if spec.c_in != spec.c_out:
+            self.conv(f"{spec.name}.skip", f"{prefix}.skip", out, SKIP_SCALE)
+            act = float(self.net.get_submodule(f"{prefix}.skip").log_act.detach().exp())
+            slope, shift = multiplier_and_shift(np.array([2 * self.stream / act]))  # doubled: fits 15 bits and a sign
+            self.put(f"{spec.name}.skip", act_slope=int(slope[0]) >> 1, act_shift=shift)
+        if spec.attention:
+            name, attention = f"{spec.name}.attention", f"{prefix}.attention"
+            qkv = TENSOR_HEADROOM * self.tops[f"{attention}.qkv"] / INT16_MAX
+            self.normalise(f"{name}.norm", f"{attention}.norm", f"{attention}.qkv", self.stream)
+            self.conv(f"{name}.qkv", f"{attention}.qkv", qkv)
+            self.conv(f"{name}.proj", f"{attention}.proj", self.stream, SKIP_SCALE)
+            act = float(self.net.get_submodule(f"{attention}.proj").log_act.detach().exp())
+            self.put(name, score_scale=qkv * qkv / math.sqrt(spec.c_out), mix_scale=act / qkv)
+
+
+def lower(net: UNet, seed: int) -> dict[str, np.ndarray]:
+    """The integer model's arrays of a fake-quantised network; ``seed`` draws the calibration sample.
+
+    Every tensor of the residual stream has one static scale, so that concatenation and addition need no rescaling; the
+    last block's output, the output of each block's first convolution and of the attention's first projection have
+    their own.
+    """
+    if set(quant_layers(net)) == set():
+        raise ValueError("net must be fake-quantised, not a float network")
+    work = Lowering(net, seed)
+    for name in ("map0", "map1", "map_label"):
+        work.linear(name)
+    work.conv("conv_in", "conv_in", work.stream)
+    work.put("conv_in", act_scale=net.conv_in.log_act.exp()[0])
+    for spec in BLOCKS:
+        work.block(spec)
+    work.normalise("norm_out", "norm_out", "conv_out", work.tail)
+    out = TENSOR_HEADROOM * work.tops["conv_out"] / INT16_MAX
+    work.conv("conv_out", "conv_out", out)
+    work.put("conv_out", out_scale=out)
+    return work.arrays
