@@ -16,7 +16,8 @@ def sizes(config: Config) -> data.Layout:
 
     ``pixels`` of one image, ``all_pixels`` of all; ``plane_words`` activation words of one image and channel,
     ``act_words`` of one channel; ``tiles`` output tiles; ``tile_words`` memory words of one channel's weights for one
-    tile, ``weight_words`` for all; ``out_words`` memory words of one output plane, ``channel_words`` of one output channel.
+    tile, ``weight_words`` for all; ``out_words`` memory words of one output plane, ``channel_words`` of one output
+    channel.
     """
     max_pixels = config.act_rows
     tiles = ceil_div(config.max_out_channels, config.lanes)

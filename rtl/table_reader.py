@@ -31,8 +31,7 @@ class TableReader(wiring.Component):
     finished : Out(1)
         One-cycle pulse after the last entry was written.
 
-    Latency: 1 cycle per entry. Initiation interval: `TABLE_ENTRY_BITS`-bit entries of a word one after the other, the word
-    is taken with its last one. Reset: waits for ``start``.
+    Latency: 1 cycle per entry; a word is taken with its last entry. Reset: waits for ``start``.
     """
 
     def __init__(self, config: Config):
