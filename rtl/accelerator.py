@@ -32,7 +32,8 @@ ADDRESS_BITS = max(register.offset for register in REGISTERS.values()).bit_lengt
 class RegisterPort(wiring.Signature):
     """The host's access to the registers, seen from the host.
 
-    ``address``: byte offset; ``write``: strobe with ``write_data``; ``read_data`` belongs to the address of the cycle before.
+    ``address``: byte offset; ``write``: strobe with ``write_data``; ``read_data`` belongs to the address of the cycle
+    before.
     """
 
     def __init__(self):
@@ -93,11 +94,8 @@ class Accelerator(wiring.Component):
         m.submodules.counters = counters = RunCounters(config)
         kinds = [PeKind.DENSE] * config.dense_arrays + [PeKind.SPARSE] * config.sparse_arrays
         arrays = [PeArray(config, kind, number * config.slots) for number, kind in enumerate(kinds)]
-        for number, array in enumerate(arrays):
-            kind = kinds[number].name.lower()
-            m.submodules[f"{kind}_array_{number if number < config.dense_arrays else number - config.dense_arrays}"] = (
-                array
-            )
+        for number, (kind, array) in enumerate(zip(kinds, arrays, strict=True)):
+            m.submodules[f"{kind.name.lower()}_array_{number}"] = array
 
         mode = {part.name: registers.mode[part.lsb : part.lsb + part.width] for part in REGISTERS["MODE"].fields}
 
