@@ -6,9 +6,22 @@ import tempfile
 from pathlib import Path
 
 from amaranth.back import rtlil, verilog
+from amaranth.hdl import Const, Value
+from amaranth.hdl._ir import PortDirection
 from amaranth.lib import wiring
 
 DIGEST_DIGITS = 16
+
+
+def ports(component: wiring.Component) -> dict[str, tuple[Value, PortDirection]]:
+    """The ports of a component by their flattened names; constants (`ready` of an always ready stream) are none."""
+    found = {}
+    for path, member, value in component.signature.flatten(component):
+        signal = Value.cast(value)
+        if not isinstance(signal, Const):
+            direction = PortDirection.Input if member.flow == wiring.In else PortDirection.Output
+            found["__".join(map(str, path))] = (signal, direction)
+    return found
 
 
 def to_verilog(component: wiring.Component, name: str) -> str:
@@ -18,7 +31,7 @@ def to_verilog(component: wiring.Component, name: str) -> str:
     idle outputs undefined. Source locations are left out: the text depends on the hardware alone.
     """
     os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
-    text = rtlil.convert(component, name=name, emit_src=False)
+    text = rtlil.convert(component, name=name, ports=ports(component), emit_src=False)
     return verilog._convert_rtlil_text(text, strip_internal_attrs=True, write_verilog_opts=("-sv",))
 
 

@@ -1,0 +1,1 @@
+"""cocotb test modules, one per device under test; launched by tests/benches."""

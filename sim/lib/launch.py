@@ -1,0 +1,156 @@
+"""Builds a device for a simulator and runs a cocotb test module on it.
+
+Builds live in ``out/sim_build`` of the checkout (SQDM_SIM_BUILD overrides it), in a folder named by the hash of the
+Verilog and the build options, and are found again by it. SQDM_SEED sets the seed, ``random`` picks one.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import random
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from amaranth.lib import wiring
+from cocotb_tools.check_results import get_results
+from cocotb_tools.runner import Icarus, Runner, Verilator
+from sqdm.sim import emit, toolchain
+from sqdm.sim.lib.faults import Breakable, Fault
+
+DEFAULT_SEED = 2501
+TIMESCALE = ("1ns", "1ps")
+#: The makefile variables of a bench's build: most of its time goes to Python, so compile quickly.
+OPTIMISE = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1")
+VERILATOR_ARGS = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "--x-assign", "unique", "--x-initial", "unique")
+
+
+class PortsOnly(Verilator):
+    """Verilator with only the ports of the top module public: builds and runs several times faster than with all."""
+
+    def _build_command(self) -> list[list[str]]:
+        commands = [list(command) for command in super()._build_command()]
+        at = commands[0].index("--public-flat-rw")
+        commands[0][at : at + 1] = ["--public-depth", "1"]
+        commands[1] += list(OPTIMISE)
+        return commands
+
+
+@dataclass(frozen=True)
+class Result:
+    """Outcome of one simulation."""
+
+    tests: int
+    failures: int
+    log: Path
+
+
+def build_root() -> Path:
+    """Where builds are kept."""
+    checkout = Path(emit.__file__).parents[1]
+    return Path(os.environ.get("SQDM_SIM_BUILD") or checkout / "out" / "sim_build").absolute()
+
+
+def seed() -> int:
+    """The seed of this run."""
+    text = os.environ.get("SQDM_SEED", str(DEFAULT_SEED))
+    return random.SystemRandom().randrange(1 << 31) if text == "random" else int(text)
+
+
+@contextlib.contextmanager
+def locked(path: Path):
+    """One process at a time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def simulator_environment(simulator: str):
+    """The process's environment while the runner copies it."""
+    before = dict(os.environ)
+    if simulator == "verilator":
+        os.environ.update(toolchain.build_environment())
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+class Device:
+    """A component built for one simulator, with a `Fault` input on one of its output streams.
+
+    Parameters: ``component``; ``name`` of the module; ``stream`` that faults hit; ``simulator`` "verilator" or
+    "icarus"; ``parameters`` handed to the bench as JSON.
+    """
+
+    def __init__(
+        self, component: wiring.Component, name: str, stream: str, parameters: dict, simulator: str = "verilator"
+    ):
+        self._simulator = simulator
+        self._parameters = parameters
+        text = emit.to_verilog(Breakable(component, stream), name)
+        options = " ".join((simulator, *VERILATOR_ARGS, *OPTIMISE, *TIMESCALE))
+        self._folder = build_root() / f"{name}-{simulator}-{emit.digest(text + options)}"
+        self._name = name
+        self._source = emit.write_once(self._folder / f"{name}.sv", text)
+
+    def _runner(self) -> Runner:
+        return PortsOnly() if self._simulator == "verilator" else Icarus()
+
+    def build(self):
+        """Build unless this very Verilog has been built."""
+        done = self._folder / "built"
+        with locked(self._folder / "lock"):
+            if done.exists():
+                return
+            with simulator_environment(self._simulator):
+                self._runner().build(
+                    sources=[self._source],
+                    hdl_toplevel=self._name,
+                    build_dir=self._folder / "build",
+                    build_args=VERILATOR_ARGS if self._simulator == "verilator" else ("-g2012",),
+                    timescale=TIMESCALE,
+                    log_file=self._folder / "build.log",
+                )
+            done.touch()
+
+    def run(self, module: str, fault: Fault = Fault.NONE, testcase: str | Sequence[str] | None = None) -> Result:
+        """Run a cocotb test module; returns how many tests ran and failed, without raising for failed ones."""
+        self.build()
+        label = f"{module.rsplit('.', 1)[-1]}-{fault.name.lower()}-{os.getpid()}"
+        folder = self._folder / label
+        folder.mkdir(exist_ok=True)
+        log = folder / "run.log"
+        results = folder / "results.xml"
+        number = seed()
+        environment = {
+            "SQDM_BENCH": json.dumps(self._parameters),
+            "SQDM_FAULT": str(int(fault)),
+            "SQDM_SEED": str(number),
+        }
+        with simulator_environment(self._simulator), contextlib.suppress(SystemExit):
+            self._runner().test(
+                test_module=module,
+                hdl_toplevel=self._name,
+                hdl_toplevel_lang="verilog",
+                build_dir=self._folder / "build",
+                test_dir=folder,
+                results_xml=str(results),
+                seed=number,
+                testcase=testcase,
+                extra_env=environment,
+                log_file=log,
+                timescale=TIMESCALE if self._simulator == "icarus" else None,
+            )
+        tests, failures = get_results(results)
+        return Result(tests, failures, log)
+
+
+def icarus_missing() -> bool:
+    """Whether benches on Icarus Verilog must be skipped."""
+    return toolchain.iverilog() is None or shutil.which("vvp") is None
