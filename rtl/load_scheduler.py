@@ -14,8 +14,8 @@ RESIDENT_IMAGES = 2  #: so many images fit the two buffer halves and stay there 
 class LoadScheduler(wiring.Component):
     """Issues PARAMS, WEIGHTS(0), then per tile ACTS of its first image, WEIGHTS of the next tile, ACTS of the others.
 
-    So the next output tile's weights arrive while the current one is computed. Up to two images stay in the activation buffers
-    for all tiles.
+    So the next output tile's weights arrive while the current one is computed. Up to two images stay in the activation
+    buffers for all tiles.
 
     Parameters
     ----------

@@ -25,9 +25,9 @@ class RunCounters(wiring.Component):
     ops : In(arrays x range(slots + 1))
         `PeArray.ops`, dense arrays first.
     blocked, running, waits_weights, waits_acts, detecting, draining : In(1)
-        Why no array multiplies; the first that holds in the order blocked, detecting, running, waits_weights, waits_acts,
-        draining is charged, else OTHER. ``running`` (a job is under way, its pipeline fills) counts as OTHER,
-        ``blocked`` and ``draining`` as OUTPUT.
+        Why no array multiplies; the first that holds in the order blocked, detecting, running, waits_weights,
+        waits_acts, draining is charged, else OTHER. ``running`` (a job is under way, its pipeline fills) counts as
+        OTHER, ``blocked`` and ``draining`` as OUTPUT.
     read, write : In(1)
         A memory word is requested, written.
     One Out(32) per counter, named like the register in lower case.

@@ -1,0 +1,81 @@
+"""LayerSetup: derived sizes and refused shapes."""
+
+import random
+
+import pytest
+from sqdm.rtl.config import PRESETS, ceil_div
+from sqdm.rtl.layer_setup import LayerSetup
+from sqdm.rtl.registers import Status, encode
+
+from .streams import simulate, strobe
+
+
+def settle(config, shapes):
+    """(status, sizes) of every (C, K, H, W, N, kernel3, raw)."""
+    device = LayerSetup(config)
+    results = []
+
+    async def bench(ctx):
+        for channels, out_channels, height, width, images, kernel3, raw in shapes:
+            for name, value in {
+                "channels": channels, "out_channels": out_channels, "height": height, "width": width,
+                "images": images, "mode": encode("MODE", kernel3=kernel3, raw=raw),
+            }.items():  # fmt: skip
+                ctx.set(getattr(device, name), value)
+            await strobe(ctx, device.start)
+            for _ in range(LayerSetup.LATENCY - 1):
+                assert not ctx.get(device.done)
+                await ctx.tick()
+            assert ctx.get(device.done)
+            results.append((Status(ctx.get(device.status)), ctx.get(device.sizes)))
+            await ctx.tick()
+
+    simulate(device, bench)
+    return results
+
+
+@pytest.mark.parametrize("name", ["tiny", "default"])
+def test_derives_all_sizes(name):
+    config = PRESETS[name]
+    rng = random.Random(3)
+    shapes = []
+    while len(shapes) < 60:
+        shape = [rng.randint(1, top) for top in
+                 (config.max_channels, config.max_out_channels, config.max_size, config.max_size, config.max_images)]  # fmt: skip
+        if config.act_rows_needed(shape[0], shape[2], shape[3]) <= config.act_rows:
+            shapes.append((*shape, rng.randrange(2), rng.randrange(2)))
+    for shape, (status, sizes) in zip(shapes, settle(config, shapes), strict=True):
+        _, out_channels, height, width, images, kernel3, raw = shape
+        tiles = ceil_div(out_channels, config.lanes)
+        tile_words = (9 if kernel3 else 1) * config.row_words
+        plane_words = ceil_div(height * width, 16)
+        out_words = ceil_div(height * width * (32 if raw else 16), config.bus_bits)
+        assert status is Status.OK
+        assert {key: sizes[key] for key in sizes.shape().members} == {
+            "pixels": height * width,
+            "all_pixels": height * width * images,
+            "plane_words": plane_words,
+            "act_words": plane_words * images,
+            "tiles": tiles,
+            "tile_words": tile_words,
+            "weight_words": tile_words * tiles,
+            "out_words": out_words,
+            "channel_words": out_words * images,
+        }, shape
+
+
+def test_refuses_zero_and_too_big():
+    config = PRESETS["tiny"]
+    good = (32, 32, 8, 8, 2, 1, 0)
+    maxima = (config.max_channels, config.max_out_channels, config.max_size, config.max_size, config.max_images)
+    bad = [good[:i] + (value,) + good[i + 1 :] for i, top in enumerate(maxima) for value in (0, top + 1, 1 << 31)]
+    assert [status for status, _ in settle(config, bad)] == [Status.BAD_SHAPE] * len(bad)
+
+
+def test_refuses_what_does_not_fit_the_activation_buffer():
+    config = PRESETS["tiny"]
+    shapes = [(channels, 1, 16, 16, 1, 1, 0) for channels in (1, 32, 33, 64)]
+    wanted = [Status.OK if config.act_rows_needed(c, 16, 16) <= config.act_rows else Status.TOO_LARGE
+              for c, *_ in shapes]  # fmt: skip
+    assert Status.OK in wanted and Status.TOO_LARGE in wanted
+    assert [status for status, _ in settle(config, shapes)] == wanted
