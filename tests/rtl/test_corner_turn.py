@@ -6,7 +6,7 @@ import pytest
 from sqdm.rtl.config import PRESETS
 from sqdm.rtl.corner_turn import CornerTurn
 
-from .streams import emits_verilog, send, simulate, watch
+from streams import emits_verilog, send, simulate, watch
 
 TINY = PRESETS["tiny"]
 SIZE = 16

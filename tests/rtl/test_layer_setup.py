@@ -7,7 +7,7 @@ from sqdm.rtl.config import PRESETS, ceil_div
 from sqdm.rtl.layer_setup import LayerSetup
 from sqdm.rtl.registers import Status, encode
 
-from .streams import simulate, strobe
+from streams import simulate, strobe
 
 
 def settle(config, shapes):

@@ -6,7 +6,7 @@ import pytest
 from sqdm.rtl.config import PRESETS
 from sqdm.rtl.mac_array import MacArray
 
-from .streams import emits_verilog, simulate
+from streams import emits_verilog, simulate
 
 TINY = PRESETS["tiny"]
 

@@ -6,7 +6,7 @@ import pytest
 from sqdm.rtl.config import PRESETS
 from sqdm.rtl.tap_walker import TapWalker
 
-from .streams import simulate
+from streams import simulate
 
 TINY = PRESETS["tiny"]
 

@@ -1,0 +1,55 @@
+"""RunCounters: every cycle is charged once."""
+
+import random
+
+from sqdm.rtl.config import PRESETS
+from sqdm.rtl.run_counters import COUNTED, RunCounters
+from streams import simulate
+
+CONFIG = PRESETS["tiny"]
+CAUSES = {
+    "blocked": "stall_output",
+    "detecting": "stall_detect",
+    "running": "stall_other",
+    "waits_weights": "stall_weights",
+    "waits_acts": "stall_acts",
+    "draining": "stall_output",
+}
+
+
+def test_charges_every_cycle_to_one_cause():
+    device = RunCounters(CONFIG)
+    rng = random.Random(7)
+    wanted = dict.fromkeys(COUNTED, 0)
+
+    async def bench(ctx):
+        for _ in range(800):
+            flags = {name: rng.random() < 0.2 for name in CAUSES}
+            ops = [rng.choice([0, 0, 0, 1, 2]) for _ in range(CONFIG.arrays)]
+            busy, read, write = rng.random() < 0.9, rng.random() < 0.5, rng.random() < 0.5
+            for name, value in (flags | {"busy": busy, "read": read, "write": write}).items():
+                ctx.set(getattr(device, name), value)
+            for number, count in enumerate(ops):
+                ctx.set(device.ops[number], count)
+            await ctx.tick()
+            if not busy:
+                continue
+            wanted["cycles"] += 1
+            wanted["ops_dense"] += ops[0]
+            wanted["ops_sparse"] += ops[1]
+            wanted["busy_dense"] += ops[0] > 0
+            wanted["busy_sparse"] += ops[1] > 0
+            wanted["reads"] += read
+            wanted["writes"] += write
+            if any(ops):
+                wanted["active"] += 1
+            else:
+                cause = next((name for name in CAUSES if flags[name]), None)
+                wanted[CAUSES.get(cause, "stall_other")] += 1
+        assert {name: ctx.get(getattr(device, name)) for name in COUNTED} == wanted
+        assert wanted["cycles"] == wanted["active"] + sum(wanted[n] for n in COUNTED if n.startswith("stall"))
+        ctx.set(device.clear, 1)
+        await ctx.tick()
+        assert not any(ctx.get(getattr(device, name)) for name in COUNTED)
+
+    simulate(device, bench)
