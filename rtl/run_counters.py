@@ -64,20 +64,20 @@ class RunCounters(wiring.Component):
         m.d.comb += [dense_ops.eq(sum(dense)), sparse_ops.eq(sum(sparse))]
         active = dense_ops.any() | sparse_ops.any()
 
-        increments = {
-            self.cycles: 1,
-            self.busy_dense: dense_ops.any(),
-            self.busy_sparse: sparse_ops.any(),
-            self.active: active,
-            self.ops_dense: dense_ops,
-            self.ops_sparse: sparse_ops,
-            self.reads: self.read,
-            self.writes: self.write,
-        }
+        increments = [
+            (self.cycles, 1),
+            (self.busy_dense, dense_ops.any()),
+            (self.busy_sparse, sparse_ops.any()),
+            (self.active, active),
+            (self.ops_dense, dense_ops),
+            (self.ops_sparse, sparse_ops),
+            (self.reads, self.read),
+            (self.writes, self.write),
+        ]
         with m.If(self.clear):
             m.d.sync += [getattr(self, name).eq(0) for name in COUNTED]
         with m.Elif(self.busy):
-            m.d.sync += [counter.eq(counter + step) for counter, step in increments.items()]
+            m.d.sync += [counter.eq(counter + step) for counter, step in increments]
             causes = (
                 (active, None),
                 (self.blocked, self.stall_output),

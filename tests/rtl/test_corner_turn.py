@@ -5,7 +5,6 @@ import random
 import pytest
 from sqdm.rtl.config import PRESETS
 from sqdm.rtl.corner_turn import CornerTurn
-
 from streams import emits_verilog, send, simulate, watch
 
 TINY = PRESETS["tiny"]

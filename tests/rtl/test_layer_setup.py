@@ -6,8 +6,12 @@ import pytest
 from sqdm.rtl.config import PRESETS, ceil_div
 from sqdm.rtl.layer_setup import LayerSetup
 from sqdm.rtl.registers import Status, encode
-
 from streams import simulate, strobe
+
+
+def maxima(config):
+    """Largest C, K, H, W, N."""
+    return (config.max_channels, config.max_out_channels, config.max_size, config.max_size, config.max_images)
 
 
 def settle(config, shapes):
@@ -40,8 +44,7 @@ def test_derives_all_sizes(name):
     rng = random.Random(3)
     shapes = []
     while len(shapes) < 60:
-        shape = [rng.randint(1, top) for top in
-                 (config.max_channels, config.max_out_channels, config.max_size, config.max_size, config.max_images)]  # fmt: skip
+        shape = [rng.randint(1, top) for top in maxima(config)]
         if config.act_rows_needed(shape[0], shape[2], shape[3]) <= config.act_rows:
             shapes.append((*shape, rng.randrange(2), rng.randrange(2)))
     for shape, (status, sizes) in zip(shapes, settle(config, shapes), strict=True):
@@ -67,8 +70,9 @@ def test_derives_all_sizes(name):
 def test_refuses_zero_and_too_big():
     config = PRESETS["tiny"]
     good = (32, 32, 8, 8, 2, 1, 0)
-    maxima = (config.max_channels, config.max_out_channels, config.max_size, config.max_size, config.max_images)
-    bad = [good[:i] + (value,) + good[i + 1 :] for i, top in enumerate(maxima) for value in (0, top + 1, 1 << 31)]
+    bad = [
+        (*good[:i], value, *good[i + 1 :]) for i, top in enumerate(maxima(config)) for value in (0, top + 1, 1 << 31)
+    ]
     assert [status for status, _ in settle(config, bad)] == [Status.BAD_SHAPE] * len(bad)
 
 

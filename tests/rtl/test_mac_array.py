@@ -5,7 +5,6 @@ import random
 import pytest
 from sqdm.rtl.config import PRESETS
 from sqdm.rtl.mac_array import MacArray
-
 from streams import emits_verilog, simulate
 
 TINY = PRESETS["tiny"]

@@ -6,7 +6,6 @@ import pytest
 from sqdm.rtl.config import PRESETS, ceil_div
 from sqdm.rtl.table_reader import TableReader
 from sqdm.rtl.table_writer import TableWriter
-
 from streams import IDLES, collect, send, simulate, strobe
 
 

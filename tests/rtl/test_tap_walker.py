@@ -5,7 +5,6 @@ import itertools
 import pytest
 from sqdm.rtl.config import PRESETS
 from sqdm.rtl.tap_walker import TapWalker
-
 from streams import simulate
 
 TINY = PRESETS["tiny"]
