@@ -1,0 +1,97 @@
+"""The host's view of the accelerator: the registers of registers.py as ports."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from .config import Config
+from .registers import ID_VALUE, REGISTER_BITS, REGISTERS, encode, field
+
+ADDRESS_BITS = max(register.offset for register in REGISTERS.values()).bit_length()
+BYTES = REGISTER_BITS // 8
+
+
+class RegisterFile(wiring.Component):
+    """Stores what the host writes and shows what the core reports, generated from `registers.REGISTERS`.
+
+    Registers are whole words: the two low address bits are ignored. Offsets without a register read 0 and ignore
+    writes. A register with fields stores only those; the other bits read 0.
+
+    Parameters
+    ----------
+    config : Config
+        The accelerator; gives the value of ARRAYS.
+
+    Members
+    -------
+    address : In(ADDRESS_BITS)
+        Byte offset.
+    write : In(1)
+        Strobe: write `write_data` to `address`. The parent holds it at 0 while a layer runs.
+    write_data : In(32)
+    read_data : Out(32)
+        Register at the `address` of the cycle before; a write in that cycle is not seen yet.
+    start : Out(1)
+        Strobe in the cycle in which the host writes 1 to CONTROL.start; combinational.
+    channels, out_channels, height, ..., table_base : Out(32)
+        Every rw register by its lower-case name, from the cycle after the write.
+    status, cycles, ..., nonzeros : In(32)
+        Every ro register by its lower-case name, except the constants ID and ARRAYS.
+
+    Timing: read latency `LATENCY`. Reset state: all rw registers 0.
+    """
+
+    LATENCY = 1  #: cycles from an address to its data
+
+    def __init__(self, config: Config):
+        self._constants = {
+            "ID": ID_VALUE,
+            "ARRAYS": encode(
+                "ARRAYS",
+                dense=config.dense_arrays,
+                sparse=config.sparse_arrays,
+                slots=config.slots,
+                lanes=config.lanes - 1,
+            ),
+        }
+        members = {
+            "address": In(ADDRESS_BITS),
+            "write": In(1),
+            "write_data": In(REGISTER_BITS),
+            "read_data": Out(REGISTER_BITS),
+            "start": Out(1),
+        }
+        for name, register in REGISTERS.items():
+            if register.access == "rw":
+                members[name.lower()] = Out(REGISTER_BITS)
+            elif register.access == "ro" and name not in self._constants:
+                members[name.lower()] = In(REGISTER_BITS)
+        super().__init__(members)
+
+    def elaborate(self, platform):
+        m = Module()
+
+        # Writes
+        selected = {}
+        for name, register in REGISTERS.items():
+            selected[name] = Signal(name=f"selected_{name.lower()}")
+            m.d.comb += selected[name].eq(self.address[BYTES.bit_length() - 1 :] == register.offset // BYTES)
+            if register.access == "rw":
+                mask = (1 << REGISTER_BITS) - 1
+                if register.fields:
+                    mask = encode(name, **{part.name: (1 << part.width) - 1 for part in register.fields})
+                with m.If(self.write & selected[name]):
+                    m.d.sync += getattr(self, name.lower()).eq(self.write_data & mask)
+        m.d.comb += self.start.eq(self.write & selected["CONTROL"] & self.write_data[field("CONTROL", "start").lsb])
+
+        # Reads
+        value = Signal(REGISTER_BITS)
+        with m.Switch(self.address[BYTES.bit_length() - 1 :]):
+            for name, register in REGISTERS.items():
+                if register.access != "wo":
+                    with m.Case(register.offset // BYTES):
+                        constant = self._constants.get(name)
+                        m.d.comb += value.eq(getattr(self, name.lower()) if constant is None else constant)
+        m.d.sync += self.read_data.eq(value)
+
+        return m
