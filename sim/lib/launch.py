@@ -12,6 +12,7 @@ import random
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 from amaranth.lib import wiring
@@ -22,20 +23,33 @@ from sqdm.sim.lib.faults import Breakable, Fault
 
 DEFAULT_SEED = 2501
 TIMESCALE = ("1ns", "1ps")
-#: The makefile variables of a bench's build: most of its time goes to Python, so compile quickly.
-OPTIMISE = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1")
+#: Makefile variables: a bench spends its time in Python, so the model is compiled quickly, in one piece.
+MAKE_ARGS = ("OPT_FAST=-O0", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1", "VM_PARALLEL_BUILDS=0")
+#: Verilator's own code, the same for every model: compiled once for all builds.
+RUNTIME_OBJECTS = ("verilated.o", "verilated_vpi.o", "verilated_threads.o")
 VERILATOR_ARGS = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "--x-assign", "unique", "--x-initial", "unique")
 
 
 class PortsOnly(Verilator):
-    """Verilator with only the ports of the top module public: builds and runs several times faster than with all."""
+    """Verilator with only the ports of the top module public, which builds and runs several times faster than with all.
+
+    Parameters: ``runtime``, the folder that keeps the compiled runtime.
+    """
+
+    def __init__(self, runtime: Path):
+        super().__init__()
+        self._runtime = runtime
 
     def _build_command(self) -> list[list[str]]:
-        commands = [list(command) for command in super()._build_command()]
-        at = commands[0].index("--public-flat-rw")
-        commands[0][at : at + 1] = ["--public-depth", "1"]
-        commands[1] += list(OPTIMISE)
-        return commands
+        verilate, make = (list(command) for command in super()._build_command())
+        at = verilate.index("--public-flat-rw")
+        verilate[at : at + 1] = ["--public-depth", "1"]
+        kept = [str(self._runtime / name) for name in RUNTIME_OBJECTS]
+        built = [str(self.build_dir / name) for name in RUNTIME_OBJECTS]
+        if all(Path(path).exists() for path in kept):
+            return [verilate, ["cp", *kept, str(self.build_dir)], [*make, *MAKE_ARGS]]
+        self._runtime.mkdir(parents=True, exist_ok=True)
+        return [verilate, [*make, *MAKE_ARGS], ["cp", *built, str(self._runtime)]]
 
 
 @dataclass(frozen=True)
@@ -94,13 +108,14 @@ class Device:
         self._simulator = simulator
         self._parameters = parameters
         text = emit.to_verilog(Breakable(component, stream), name)
-        options = " ".join((simulator, *VERILATOR_ARGS, *OPTIMISE, *TIMESCALE))
+        options = " ".join((simulator, *VERILATOR_ARGS, *MAKE_ARGS, *TIMESCALE, *versions()))
+        self._runtime = build_root() / f"runtime-{emit.digest(options)}"
         self._folder = build_root() / f"{name}-{simulator}-{emit.digest(text + options)}"
         self._name = name
         self._source = emit.write_once(self._folder / f"{name}.sv", text)
 
     def _runner(self) -> Runner:
-        return PortsOnly() if self._simulator == "verilator" else Icarus()
+        return PortsOnly(self._runtime) if self._simulator == "verilator" else Icarus()
 
     def build(self):
         """Build unless this very Verilog has been built."""
@@ -149,6 +164,11 @@ class Device:
             )
         tests, failures = get_results(results)
         return Result(tests, failures, log)
+
+
+def versions() -> tuple[str, ...]:
+    """Versions of the packages that a build depends on."""
+    return tuple(f"{name} {metadata.version(name)}" for name in ("cocotb", "verilator"))
 
 
 def icarus_missing() -> bool:
