@@ -37,7 +37,7 @@ class SparsityDetector(wiring.Component):
     Members
     -------
     words : In(always-ready stream of payloads.counted_word)
-        Activations to count, in any order; `first` restarts the channel's count. None while a command is valid.
+        Activations to count, in any order; `first` restarts the channel's count. Dropped from a command to its labels.
     commands : In(stream of payloads.sort_command)
         Taken at the end of the sort, in the cycle before `labels` becomes valid.
     table_writes : Out(always-ready stream of payloads.table_write)
@@ -134,11 +134,7 @@ class SparsityDetector(wiring.Component):
         entry_key = Signal(range(KEYS))
         entry_channel = Signal(channel_bits)
         positions = Signal(position_bits)  # channels with a greater key
-        m.d.sync += [
-            entry_valid.eq(key_valid),
-            entry_key.eq(histogram_read.addr),
-            entry_channel.eq(key_index),
-        ]
+        m.d.sync += [entry_valid.eq(key_valid), entry_key.eq(histogram_read.addr), entry_channel.eq(key_index)]
         m.d.comb += [
             histogram_write.addr.eq(entry_key),
             histogram_write.en.eq(entry_valid),
@@ -156,10 +152,7 @@ class SparsityDetector(wiring.Component):
 
         nonzeros = Signal(sum_bits)
         dense_channels = Signal(position_bits)
-        m.d.comb += [
-            self.labels.payload.dense_channels.eq(dense_channels),
-            self.labels.payload.nonzeros.eq(nonzeros),
-        ]
+        m.d.comb += [self.labels.payload.dense_channels.eq(dense_channels), self.labels.payload.nonzeros.eq(nonzeros)]
         both = config.dense_arrays > 0 and config.sparse_arrays > 0
         walking = Signal()
         walk_end = Signal()
@@ -256,11 +249,7 @@ class SparsityDetector(wiring.Component):
                     with m.Else():
                         m.d.comb += end.eq(1)
             with m.State("SUBTRACT"):
-                m.d.sync += [
-                    rest.eq(rest - read.data),
-                    dense_channels.eq(dense_channels + 1),
-                    slot.eq(slot + 1),
-                ]
+                m.d.sync += [rest.eq(rest - read.data), dense_channels.eq(dense_channels + 1), slot.eq(slot + 1)]
                 m.next = "READ"
                 with m.If((slot == config.dense_slots - 1) | (dense_channels + 1 == command.channels)):
                     m.next = "COMPARE"

@@ -11,6 +11,8 @@ RW = [name for name in REGISTERS if REGISTERS[name].access == "rw"]
 RO = [name for name in REGISTERS if REGISTERS[name].access == "ro" and name not in ("ID", "ARRAYS")]
 MODE_BITS = 0x31F
 
+pytestmark = pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")  # only asked for its ports
+
 
 async def write(ctx, device, offset, value):
     ctx.set(device.address, offset)
@@ -26,7 +28,6 @@ async def read(ctx, device, offset):
     return ctx.get(device.read_data)
 
 
-@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
 def test_has_a_port_per_register():
     ports = set(RegisterFile(PRESETS["tiny"]).signature.members)
     expected = {name.lower() for name in (*RW, *RO)} | {"address", "write", "write_data", "read_data", "start"}

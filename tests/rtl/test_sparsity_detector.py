@@ -121,9 +121,9 @@ def test_sorts_and_labels(config, policy):
 
 
 @pytest.mark.parametrize("policy", list(Policy), ids=lambda policy: policy.name)
-@pytest.mark.parametrize("counts", [[0] * 20, [7] * 20, [7], [0], [200, 0, 200, 0], [33, 32, 31, 30]], ids=str)
-def test_equal_zero_and_single(counts, policy):
-    check(TINY, [(counts, policy, 7, 0, 200), (counts, policy, 6, 15, 1)])
+def test_equal_zero_and_single(policy):
+    counts = [[0] * 20, [7] * 20, [7], [0], [200, 0, 200, 0], [33, 32, 31, 30]]
+    check(TINY, [(c, policy, *rest) for c in counts for rest in ((7, 0, 200), (6, 15, 1))])
 
 
 @pytest.mark.parametrize("pixels", [1, 4, 16, 40, 64, 100, 256])
