@@ -4,8 +4,6 @@ from functools import cache
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 CLASSES = 10
 SIZE = 8
@@ -19,6 +17,9 @@ def load_split() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor
 
     The split is stratified by digit and always the same: 1,437 images to train on, 360 to test.
     """
+    from sklearn.datasets import load_digits  # here, because sampling needs neither and importing them takes seconds
+    from sklearn.model_selection import train_test_split
+
     digits = load_digits()
     images = (digits.images.astype(np.float32) / 8.0 - 1.0)[:, None]  # 0..16 -> -1..1
     labels = digits.target.astype(np.int64)

@@ -8,9 +8,9 @@ from sqdm.golden import data, edm
 from sqdm.golden.fake_quant import fake_quantise
 from sqdm.golden.unet import UNet
 
-STEPS = 500
+STEPS = 1300
 BATCH = 64
-LEARNING_RATE = 3e-4
+LEARNING_RATE = 6e-4
 SCALE_RATE = 2e-3
 EMA = 0.99
 FIT_IMAGES = 256  # the batch that the scales are fitted to before the first step
@@ -37,8 +37,10 @@ def network_input(x: torch.Tensor, sigma: torch.Tensor) -> tuple[torch.Tensor, t
 def distill(teacher: UNet, seed: int, steps: int = STEPS, on_step: Callable[[int, float], None] | None = None) -> UNet:
     """Fake-quantise ``teacher`` and train the copy for ``steps`` steps; returns the moving average of its weights.
 
-    The loss is the squared difference of the two networks' raw outputs, which is EDM's loss weighting. Adam with a
-    cosine schedule; the logarithms of the scales have their own rate. ``on_step(done, loss)`` after every step.
+    The loss is the squared difference of the two networks' raw outputs times c_out: half-way between EDM's loss (the
+    raw outputs, which favours the last details) and the denoiser's error (c_out squared, which is what the
+    quality bar counts). Adam with a cosine schedule; the logarithms of the scales have their own rate.
+    ``on_step(done, loss)`` is called after every step.
     """
     generator = torch.Generator().manual_seed(seed)
     x, sigma, labels = noisy_batch(FIT_IMAGES, generator)
@@ -53,9 +55,10 @@ def distill(teacher: UNet, seed: int, steps: int = STEPS, on_step: Callable[[int
             group["lr"] = group["peak"] * 0.5 * (1 + math.cos(math.pi * step / steps))
         x, sigma, labels = noisy_batch(BATCH, generator)
         inputs = network_input(x, sigma)
+        weight = edm.coefficients(sigma)[1][:, None, None, None]  # c_out
         with torch.no_grad():
             target = teacher(*inputs, labels)
-        value = ((student(*inputs, labels) - target) ** 2).mean()
+        value = (weight * (student(*inputs, labels) - target) ** 2).mean()
         optimiser.zero_grad()
         value.backward()
         optimiser.step()

@@ -46,7 +46,7 @@ def fit(seed: int, steps: int, on_step: Callable[[int, float], None] | None = No
 
 def save_float(net: UNet, path: Path) -> None:
     """Write the weights as float16 arrays, one per parameter, named as in ``UNet.state_dict()``."""
-    np.savez(path, **{name: value.numpy().astype(np.float16) for name, value in net.state_dict().items()})
+    np.savez_compressed(path, **{name: value.numpy().astype(np.float16) for name, value in net.state_dict().items()})
 
 
 def load_float(path: Path) -> UNet:

@@ -45,7 +45,7 @@ expected = sat16(((psum * multiplier[k] + {rounding}) >> {shift}) + bias[k]): ar
 """
 
 
-class _Captured(Exception):
+class _CapturedError(Exception):
     """Ends a sampling run at the job that was wanted."""
 
     def __init__(self, job: ConvJob):
@@ -78,7 +78,7 @@ def capture(
 
     def on_job(job: ConvJob) -> None:
         if job.name == layer_name and reached == 2 * step:
-            raise _Captured(job)
+            raise _CapturedError(job)
 
     def on_evaluation(evaluation: int, _: int) -> None:
         nonlocal reached
@@ -87,8 +87,8 @@ def capture(
     net = IntegerUNet(model.arrays, GoldenEngine(), on_job)
     try:
         sampler.heun(net.denoise, sampler.latents(len(digits), seed), digits, steps, on_evaluation)
-    except _Captured as captured:
-        return captured.job
+    except _CapturedError as found:
+        return found.job
     raise AssertionError(f"layer {layer_name} never ran")
 
 
