@@ -26,18 +26,18 @@ The same tensors as text for $readmemh, one two's-complement number a line, most
 
 | file | numbers | digits | order, slowest index first |
 |---|---|---|---|
-| `acts.hex` | {n_acts} | 1 | image, channel, row, column |
+| `acts.hex` | {n_acts} | 1 | input channel, image, row, column |
 | `weights.hex` | {n_weights} | 1 | input channel, output channel, kernel row, kernel column |
-| `psum.hex` | {n_psum} | 8 | image, output channel, row, column |
+| `psum.hex` | {n_psum} | 8 | output channel, image, row, column |
 {hex_requant}
-Everything that belongs to one input channel is one contiguous run, in `acts.hex` (of an image) and in `weights.hex`.
+Channel-last: everything that belongs to one channel is one contiguous run.
 
 psum[n,k,y,x] = sum over c, r, s of acts[n,c,y+r-{padding},x+s-{padding}] * weights[k,c,r,s], zero outside the image.
 {formula}"""
 
 README_REQUANT = """| `multiplier.hex` | {k} | 4 | output channel |
 | `bias.hex` | {k} | 4 | output channel |
-| `expected.hex` | {n_psum} | 4 | image, output channel, row, column |
+| `expected.hex` | {n_psum} | 4 | output channel, image, row, column |
 """
 FORMULA = """
 expected = sat16(((psum * multiplier[k] + {rounding}) >> {shift}) + bias[k]): arithmetic shift, saturated to
@@ -130,6 +130,11 @@ def random_job(
     return ConvJob(f"random_{seed}", acts, signed, weights, stage, macs, 4)
 
 
+def channel_slowest(tensor: np.ndarray) -> np.ndarray:
+    """(N, C, H, W) to (C, N, H, W), or (K, C, R, S) to (C, K, R, S): the accelerator's channel-last order."""
+    return tensor.transpose(1, 0, 2, 3)
+
+
 def hex_text(values: np.ndarray, digits: int) -> str:
     """One number a line, two's complement in ``digits`` hexadecimal digits, in the array's C order."""
     mask = (1 << 4 * digits) - 1
@@ -146,9 +151,9 @@ def write_vectors(job: ConvJob, out_dir: str | Path, expected: np.ndarray | None
     psum = GoldenEngine().conv(ConvJob(job.name, job.acts, job.signed, job.weights, None, job.macs, job.bits))
     arrays = {"acts": job.acts, "weights": job.weights, "psum": psum}
     text = {
-        "acts.hex": hex_text(job.acts, 1),
-        "weights.hex": hex_text(job.weights.transpose(1, 0, 2, 3), 1),
-        "psum.hex": hex_text(psum, 8),
+        "acts.hex": hex_text(channel_slowest(job.acts), 1),
+        "weights.hex": hex_text(channel_slowest(job.weights), 1),
+        "psum.hex": hex_text(channel_slowest(psum), 8),
     }
     if job.requant is not None:
         expected = GoldenEngine().conv(job) if expected is None else expected
@@ -156,7 +161,7 @@ def write_vectors(job: ConvJob, out_dir: str | Path, expected: np.ndarray | None
         arrays |= {"multiplier": stage.multiplier, "shift": stage.shift, "bias": stage.bias, "expected": expected}
         text["multiplier.hex"] = hex_text(stage.multiplier, 4)
         text["bias.hex"] = hex_text(stage.bias, 4)
-        text["expected.hex"] = hex_text(expected, 4)
+        text["expected.hex"] = hex_text(channel_slowest(expected), 4)
     text["README.md"] = describe(job)
     return write_folder(Path(out_dir), arrays, text)
 

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from sqdm.golden import classifier, data, distill, evaluate, quantize, train
+from sqdm.golden import classifier, data, distill, evaluate, lower, quantize, train
 from sqdm.golden.model_file import load_model
 
 from sqdm.errors import UserError
@@ -18,7 +18,8 @@ def test_split_is_stratified_and_disjoint():
     assert torch.bincount(test_y).min() >= 34 and torch.bincount(train_y).min() >= 138
 
 
-def test_training_lowers_the_loss_and_repeats():
+def test_training_lowers_the_loss_and_repeats(monkeypatch):
+    monkeypatch.setattr(train, "BATCH", 32)
     losses = []
     first = train.fit(3, 10, lambda done, loss: losses.append(loss))
     assert len(losses) == 10 and np.mean(losses[-3:]) < np.mean(losses[:3])
@@ -51,7 +52,10 @@ def test_classifier_reads_the_test_set(model):
 def test_train_and_quantize_write_a_model_that_loads(tmp_path, monkeypatch):
     monkeypatch.setattr(classifier, "fit", partial(classifier.fit, epochs=1))
     monkeypatch.setattr(evaluate, "denoiser_mse", partial(evaluate.denoiser_mse, count=32))
+    monkeypatch.setattr(evaluate, "generate", partial(evaluate.generate, steps=2))
     monkeypatch.setattr(distill, "BATCH", 16)
+    monkeypatch.setattr(train, "BATCH", 16)
+    monkeypatch.setattr(lower, "CALIBRATION_IMAGES", 64)
     stages = []
     trained = quantize.train_float(tmp_path / "f", 0, 2, 10, progress=lambda *a: stages.append(a))
     assert trained["checkpoint"] == str(tmp_path / "f" / "float.npz") and trained["fd"] > 0

@@ -83,7 +83,7 @@ def test_hex_text_is_twos_complement():
 
 
 def test_files_hold_the_job(tmp_path):
-    job = random_job(5, 3, 4, 5, 2, signed=True)
+    job = random_job(5, 3, 4, 5, 2, signed=True, batch=2)
     files = write_vectors(job, tmp_path / "a" / "v")
     out = tmp_path / "a" / "v"
     assert {path.name for path in files} == {path.name for path in out.iterdir()}
@@ -91,12 +91,13 @@ def test_files_hold_the_job(tmp_path):
     with np.load(out / "vectors.npz") as stored:
         assert np.array_equal(stored["acts"], job.acts) and np.array_equal(stored["weights"], job.weights)
         assert np.array_equal(stored["expected"], GoldenEngine().conv(job))
-    acts = read_hex(out / "acts.hex", 4).reshape(job.acts.shape)
+    acts = read_hex(out / "acts.hex", 4).reshape(3, 2, 5, 2).transpose(1, 0, 2, 3)
     weights = read_hex(out / "weights.hex", 4).reshape(3, 4, 3, 3).transpose(1, 0, 2, 3)
     assert np.array_equal(acts, job.acts) and np.array_equal(weights, job.weights)
-    psum = read_hex(out / "psum.hex", 32).reshape(1, 4, 5, 2)
+    psum = read_hex(out / "psum.hex", 32).reshape(4, 2, 5, 2).transpose(1, 0, 2, 3)
     assert np.array_equal(psum, conv_psum(acts.astype(np.int8), weights.astype(np.int8)))
-    assert np.array_equal(read_hex(out / "expected.hex", 16).reshape(psum.shape), GoldenEngine().conv(job))
+    expected = read_hex(out / "expected.hex", 16).reshape(4, 2, 5, 2).transpose(1, 0, 2, 3)
+    assert np.array_equal(expected, GoldenEngine().conv(job))
     assert f">> {job.requant.shift})" in (out / "README.md").read_text()
 
 
