@@ -97,6 +97,11 @@ class LayerShape:
     def table_bytes(self) -> int:
         return table_bytes(self.channels, self.config)
 
+    @property
+    def table_words(self) -> int:
+        """Memory words of the channel table."""
+        return self.table_bytes // self.config.bus_bytes
+
 
 def table_bytes(channels: int, config: Config) -> int:
     """Bytes of a channel table: one memory word for ``dense_channels``, then the entries."""

@@ -12,7 +12,7 @@ from sqdm.golden.layout import LayerShape
 from sqdm.rtl.config import WORD_NIBBLES, ceil_div
 
 #: `payloads.LoadKind`, which only hardware may import.
-PARAMS, WEIGHTS, ACTS, SCAN = range(4)
+PARAMS, WEIGHTS, ACTS, SCAN, TABLE = KINDS = range(5)
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Bases:
     act: int
     weight: int
     param: int
+    table: int = 0
 
 
 class RequestModel:
@@ -42,8 +43,13 @@ class RequestModel:
         words = self.shape.param_words
         return closed({"kind": PARAMS, "zero": 0, "address": self.bases.param + i, "row": i} for i in range(words))
 
+    def table(self) -> list[dict]:
+        """One request for each memory word of the channel table."""
+        words = self.shape.table_words
+        return closed({"kind": TABLE, "zero": 0, "address": self.bases.table + i, "row": i} for i in range(words))
+
     def weights(self, tile: int, half: int) -> list[dict]:
-        """The weight rows of one output tile, slot by slot; missing channels give none."""
+        """The weight rows of one output tile, slot by slot; a missing channel gives one zero request."""
         return closed(self._weights(tile, half))
 
     def _weights(self, tile: int, half: int) -> Iterator[dict]:
@@ -52,6 +58,7 @@ class RequestModel:
         for slot, channels in enumerate(self.slots):
             for index, channel in enumerate(channels):
                 if channel is None:
+                    yield {"kind": WEIGHTS, "zero": 1, "slot": slot, "row": first_row + index * shape.taps}
                     continue
                 run = self.bases.weight + channel * shape.weight_words + tile * shape.tile_words
                 for tap in range(shape.taps):

@@ -6,8 +6,9 @@ from sqdm.golden.layout import LayerShape
 from sqdm.golden.requests import Bases, RequestModel
 from sqdm.rtl import payloads
 from sqdm.rtl.config import Config
-from sqdm.sim.lib.bench import Bench
+from sqdm.sim.lib.bench import RUN_BROKEN, Bench
 from sqdm.sim.lib.codec import Codec
+from sqdm.sim.lib.faults import FAULTS
 from sqdm.sim.lib.pace import PACES
 from sqdm.sim.lib.scoreboard import Scoreboard
 from sqdm.sim.lib.streams import Sink, Source
@@ -48,7 +49,7 @@ class TB(Bench):
         """A random channel table and random bases for a layer; returns the model of its requests."""
         await self.until(lambda: not self.scoreboard.pending, LIMIT, "all requests of the layer before")
         order = self.rng.sample(range(shape.channels), shape.channels)
-        bases = Bases(*(self.rng.getrandbits(30) for _ in range(3)))
+        bases = Bases(*(self.rng.getrandbits(30) for _ in range(4)))
         values = {
             "channels": shape.channels,
             "dense_channels": dense_channels,
@@ -58,9 +59,11 @@ class TB(Bench):
             "tile_words": shape.tile_words,
             "weight_words": shape.weight_words,
             "param_words": shape.param_words,
+            "table_words": shape.table_words,
             "act_base": bases.act,
             "weight_base": bases.weight,
             "param_base": bases.param,
+            "table_base": bases.table,
         }
         self.pins.set(layer=self.layer.pack(values))
         writes = [{"position": position, "channel": channel} for position, channel in enumerate(order)]
@@ -78,6 +81,7 @@ class TB(Bench):
                 requests.WEIGHTS: lambda: model.weights(tile, half),
                 requests.ACTS: lambda: model.acts(image, half, count),
                 requests.SCAN: model.scan,
+                requests.TABLE: model.table,
             }[kind]()
         )
 
@@ -85,6 +89,7 @@ class TB(Bench):
         """The loads of a layer in the order in which it runs, preceded by a scan."""
         shape = model.shape
         self.command(model, requests.SCAN)
+        self.command(model, requests.TABLE)
         self.command(model, requests.PARAMS)
         jobs = 0
         for tile in range(shape.tiles):
@@ -136,7 +141,7 @@ async def idle_and_back_pressure_change_nothing(dut, idle, back_pressure):
     for _ in range(3):
         model = await tb.set_layer(shape := tb.random_shape(), tb.rng.randint(0, shape.channels))
         for _ in range(6):
-            kind = tb.rng.choice([requests.PARAMS, requests.WEIGHTS, requests.ACTS, requests.SCAN])
+            kind = tb.rng.choice(requests.KINDS)
             choices = {"half": 2, "count": 2, "tile": shape.tiles, "image": shape.images}
             tb.command(model, kind, **{key: tb.rng.randrange(limit) for key, limit in choices.items()})
     await tb.finish()
@@ -199,3 +204,13 @@ async def reset_in_mid_load_leaves_a_working_generator(dut):
     await again.reset()
     await run_layer(again, LayerShape(again.config, 6, 20, 3, 3, 2, 9), 3)
     await again.finish()
+
+
+@cocotb.test(skip=not RUN_BROKEN, **TIMEOUT)
+@cocotb.parametrize(fault=FAULTS)
+async def broken_device(dut, fault):
+    tb = TB(dut, back_pressure="even")
+    tb.fault = fault
+    await tb.start()
+    await run_layer(tb, LayerShape(tb.config, 5, 3, 2, 3, 2, 9), 2)
+    await tb.finish()

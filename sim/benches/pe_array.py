@@ -1,6 +1,8 @@
 """Dense and sparse PE array: partial sums against the golden convolution, cycles against the specification."""
 
 import cocotb
+from sqdm.sim.lib.bench import RUN_BROKEN
+from sqdm.sim.lib.faults import FAULTS
 from sqdm.sim.lib.pe_bench import Job, PeBench
 from sqdm.sim.lib.workload import FILLS, activations
 
@@ -135,3 +137,11 @@ async def reset_in_mid_job_leaves_a_working_array(dut):
     again = PeBench(dut, back_pressure="even")
     await again.reset()
     await again.run([again.job(6, (4, 5), 3), again.job(3, (2, 2), 1)], started=True)
+
+
+@cocotb.test(skip=not RUN_BROKEN, **TIMEOUT)
+@cocotb.parametrize(fault=FAULTS)
+async def broken_device(dut, fault):
+    tb = PeBench(dut, back_pressure="even")
+    tb.fault = fault
+    await tb.run([tb.job(5, (3, 3), 3), tb.job(4, (2, 2), 1)])

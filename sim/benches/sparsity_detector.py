@@ -6,7 +6,8 @@ from sqdm.golden.detector import assign_channels
 from sqdm.rtl import payloads
 from sqdm.rtl.config import COUNT_BITS, Config
 from sqdm.rtl.registers import Policy
-from sqdm.sim.lib.bench import Bench
+from sqdm.sim.lib.bench import RUN_BROKEN, Bench
+from sqdm.sim.lib.faults import FAULTS, Fault
 from sqdm.sim.lib.pace import PACES
 from sqdm.sim.lib.scoreboard import Scoreboard
 from sqdm.sim.lib.streams import Sink, Source
@@ -210,3 +211,14 @@ async def reset_in_mid_sort_leaves_a_working_detector(dut):
     await again.count([again.rng.randint(0, 32) for _ in range(12)])
     await again.random_sorts(4, 12, 32)
     await again.finish()
+
+
+@cocotb.test(skip=not RUN_BROKEN, **TIMEOUT)
+@cocotb.parametrize(fault=[fault for fault in FAULTS if fault != Fault.UNSTEADY])
+async def broken_device(dut, fault):
+    tb = TB(dut)
+    tb.fault = fault
+    await tb.start()
+    await tb.count([3, 9, 1, 0, 7, 5])
+    await tb.random_sorts(3, 6, 9)
+    await tb.finish()

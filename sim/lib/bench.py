@@ -12,6 +12,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly
 
 PERIOD_NS = 10
+RUN_BROKEN = os.environ.get("SQDM_BROKEN") == "1"  #: run the tests that must fail, on a broken device
 DRAIN_CYCLES = 64  #: cycles in which nothing may come any more at the end of a test
 
 
@@ -74,6 +75,7 @@ class Bench:
         self.parameters = parameters()
         self.rng = random.Random(cocotb.RANDOM_SEED)  # cocotb's seed for this test, from SQDM_SEED and the test's name
         self.data_rng = np.random.default_rng(self.rng.getrandbits(64))
+        self.fault = 0  #: a `faults.Fault`: how the device is broken
         self.cycle = 0
         self.pins = Pins(dut)
         self.agents: list[Agent] = [self.pins]
@@ -86,8 +88,7 @@ class Bench:
 
     async def start(self):
         """Start the clock and reset the device."""
-        if hasattr(self.dut, "fault"):
-            self.pins.set(fault=int(os.environ.get("SQDM_FAULT", "0")))
+        self.pins.set(fault=int(self.fault))
         Clock(self.dut.clk, PERIOD_NS, unit="ns").start()
         await self.reset()
 

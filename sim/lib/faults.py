@@ -21,6 +21,9 @@ class Fault(IntEnum):
     UNSTEADY = 5  #: a payload changes when it is taken late, but is right in the end
 
 
+FAULTS = tuple(fault for fault in Fault if fault != Fault.NONE)
+
+
 class Breakable(wiring.Component):
     """`component` with one of its output streams passed through a saboteur; transparent while `fault` is 0.
 

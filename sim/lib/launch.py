@@ -19,7 +19,7 @@ from amaranth.lib import wiring
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import Icarus, Runner, Verilator
 from sqdm.sim import emit, toolchain
-from sqdm.sim.lib.faults import Breakable, Fault
+from sqdm.sim.lib.faults import Breakable
 
 DEFAULT_SEED = 2501
 TIMESCALE = ("1ns", "1ps")
@@ -134,10 +134,14 @@ class Device:
                 )
             done.touch()
 
-    def run(self, module: str, fault: Fault = Fault.NONE, testcase: str | Sequence[str] | None = None) -> Result:
-        """Run a cocotb test module; returns how many tests ran and failed, without raising for failed ones."""
+    def run(self, module: str, only: Sequence[str] = (), broken: bool = False) -> Result:
+        """Run a cocotb test module; returns how many tests ran and failed, without raising for failed ones.
+
+        ``only`` are parts of the names of the tests to run, all if empty.
+        ``broken`` runs the module's test ``broken_device`` instead, which sets a fault and must fail.
+        """
         self.build()
-        label = f"{module.rsplit('.', 1)[-1]}-{fault.name.lower()}-{os.getpid()}"
+        label = f"{'broken' if broken else 'run'}-{os.getpid()}"
         folder = self._folder / label
         folder.mkdir(exist_ok=True)
         log = folder / "run.log"
@@ -145,7 +149,8 @@ class Device:
         number = seed()
         environment = {
             "SQDM_BENCH": json.dumps(self._parameters),
-            "SQDM_FAULT": str(int(fault)),
+            "SQDM_BROKEN": str(int(broken)),
+            "COCOTB_REWRITE_ASSERTION_FILES": "",  # rewriting would apply to every import and take 10 s for torch
             "SQDM_SEED": str(number),
         }
         with simulator_environment(self._simulator), contextlib.suppress(SystemExit):
@@ -157,7 +162,7 @@ class Device:
                 test_dir=folder,
                 results_xml=str(results),
                 seed=number,
-                testcase=testcase,
+                test_filter="|".join(["broken_device"] if broken else only) or None,
                 extra_env=environment,
                 log_file=log,
                 timescale=TIMESCALE if self._simulator == "icarus" else None,

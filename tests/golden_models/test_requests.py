@@ -7,7 +7,7 @@ from sqdm.golden.requests import Bases, RequestModel
 from sqdm.rtl.config import PRESETS, Config
 
 TINY = PRESETS["tiny"]  # 2 + 2 slots, 64-bit memory words, act_rows 256, weight_rows 288
-BASES = Bases(act=1000, weight=2000, param=3000)
+BASES = Bases(act=1000, weight=2000, param=3000, table=4000)
 
 
 def model(config=TINY, channels=3, out_channels=20, size=(4, 5), images=2, taps=9, order=(2, 0, 1), dense=2):
@@ -38,20 +38,28 @@ def test_params_fill_whole_tiles():
     assert [request["last"] for request in requests] == 15 * [0] + [1]
 
 
+def test_table_behind_its_first_word():
+    requests = model(channels=5, order=range(5)).table()  # the split, then 4 + 1 entries
+    assert pick(requests, "address", "row", "last") == [(4000, 0, 0), (4001, 1, 0), (4002, 2, 1)]
+
+
 def test_weights_of_second_tile():
     requests = model().weights(tile=1, half=1)  # slots [2], [0], [1], [None]; 18 words per channel
-    assert len(requests) == 27
+    assert len(requests) == 28
     assert pick(requests[:2], "address", "slot", "row") == [(2000 + 45, 0, 288), (2000 + 46, 0, 289)]
     assert pick(requests[9:10], "address", "slot", "row") == [(2000 + 9, 1, 288)]
-    assert pick(requests[-1:], "address", "slot", "row", "last") == [(2000 + 18 + 17, 2, 296, 1)]
+    assert pick(requests[26:27], "address", "slot", "row", "last") == [(2000 + 18 + 17, 2, 296, 0)]
+    assert pick(requests[27:], "zero", "slot", "row", "last") == [(1, 3, 288, 1)]
 
 
 def test_wide_weight_rows_take_words_in_order():
     requests = model(Config(slots=2, lanes=32, bus_bits=64), taps=1, dense=3, order=(2, 0, 1)).weights(0, 0)
     # slots [2, None], [0, 1]; one row is two memory words
-    assert pick(requests, "address", "slot", "row") == [
+    assert [request["zero"] for request in requests] == [0, 0, 1, 0, 0, 0, 0]
+    assert pick(requests[:2] + requests[3:], "address", "slot", "row") == [
         (2004, 0, 0), (2005, 0, 0), (2000, 1, 0), (2001, 1, 0), (2002, 1, 1), (2003, 1, 1),
     ]  # fmt: skip
+    assert pick(requests[2:3], "slot", "row") == [(0, 1)]
 
 
 def test_acts_of_second_image():
