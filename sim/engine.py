@@ -36,6 +36,12 @@ class LayerStats:
     dense_cycles: list[int] = field(default_factory=list)
     tables: dict[int, np.ndarray] = field(default_factory=dict)
 
+    def count(self, job: ConvJob) -> None:
+        """Add a job's activations, zeros and multiply-accumulates."""
+        self.activations += job.acts.size
+        self.zeros += job.acts.size - int(np.count_nonzero(job.acts))
+        self.macs += job.macs
+
     @property
     def cycles(self) -> int:
         return self.counters["CYCLES"]
@@ -46,7 +52,27 @@ class LayerStats:
         return self.dense_cycles[0] * self.runs if self.dense_cycles else 0
 
 
-class RtlEngine:
+class CountingEngine:
+    """The golden model, with the statistics of each layer by name in ``layers``."""
+
+    def __init__(self):
+        self.layers: dict[str, LayerStats] = {}
+        self._golden = GoldenEngine()
+
+    def conv(self, job: ConvJob) -> np.ndarray:
+        """See `ConvEngine.conv`."""
+        stats = self._stats(job)
+        stats.count(job)
+        stats.runs += 1
+        return self._golden.conv(job)
+
+    def _stats(self, job: ConvJob) -> LayerStats:
+        if job.name not in self.layers:
+            self.layers[job.name] = LayerStats(shape_of(job), job.bits)
+        return self.layers[job.name]
+
+
+class RtlEngine(CountingEngine):
     """Runs convolutions on a `Device`.
 
     Parameters: ``device``; ``policy`` that labels the channels; ``period``: a layer's channel table is sorted anew in
@@ -66,6 +92,7 @@ class RtlEngine:
         check: bool = True,
         dense: Device | None = None,
     ):
+        super().__init__()
         if period < 1:
             raise UserError(f"period must be >= 1, not {period!r}")
         self.device = device
@@ -73,9 +100,7 @@ class RtlEngine:
         self.policy = policy
         self.period = period
         self.check = check
-        self.layers: dict[str, LayerStats] = {}
         self.first_mismatch: str | None = None
-        self._golden = GoldenEngine()
 
     @classmethod
     def for_config(
@@ -92,18 +117,14 @@ class RtlEngine:
 
     def conv(self, job: ConvJob) -> np.ndarray:
         """See `ConvEngine.conv`. Batches above the device's limit run in parts."""
-        stats = self.layers.get(job.name)
-        if stats is None:
-            stats = self.layers[job.name] = LayerStats(shape_of(job), job.bits)
+        stats = self._stats(job)
+        stats.count(job)
         step = images_at_once(*job.acts.shape[2:], self.device.config)
         parts = []
         for first in range(0, len(job.acts), step):
             part = replace(job, acts=job.acts[first : first + step])
             parts.append(self._run(part, stats, first))
         outputs = np.concatenate(parts)
-        stats.zeros += job.acts.size - int(np.count_nonzero(job.acts))
-        stats.activations += job.acts.size
-        stats.macs += job.macs
         golden = self._golden.conv(job) if self.check else None
         if golden is not None:
             self._compare(job.name, outputs, golden, stats)

@@ -21,8 +21,9 @@ LIBRARY = "simulation.so"
 VERILATOR_FLAGS = (
     "--cc", "--exe", "--build", "-j", "2", "--threads", "1", "-O3", "--x-assign", "fast", "--x-initial", "fast",
     "--noassert", "-Wno-fatal", "-Wno-lint", "--top-module", TOP, "--prefix", "Vtop", "-LDFLAGS", "-shared",
+    "-MAKEFLAGS", "OPT_FAST=-O2 OPT_SLOW=-O0",
 )  # fmt: skip
-COMPILER_FLAGS = "-fPIC -O2"
+COMPILER_FLAGS = "-fPIC"
 
 
 def cache_dir() -> Path:

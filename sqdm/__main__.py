@@ -1,0 +1,5 @@
+"""``python -m sqdm``."""
+
+from sqdm.cli import main
+
+main()

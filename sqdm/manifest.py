@@ -1,0 +1,99 @@
+"""The manifest of generated hardware: parameters, ports, registers, memories, latencies; and its FuseSoC core file."""
+
+import importlib
+import pkgutil
+import re
+from dataclasses import asdict
+
+from amaranth.hdl import Shape
+from amaranth.lib import wiring
+
+import sqdm.rtl
+from sqdm import __version__
+from sqdm.rtl.config import Config
+from sqdm.rtl.registers import REGISTERS
+
+MODULE = re.compile(r"^module (\S+?)\s*\(")
+MEMORY = re.compile(r"^\s*reg \[(\d+):0\] (\S+) \[(\d+):0\];")
+
+
+def ports(component: wiring.Component) -> list[dict]:
+    """Name, direction and width of every port of the Verilog module, clock and reset first."""
+    found = [{"name": name, "direction": "input", "width": 1} for name in ("clk", "rst")]
+    for path, member, _ in component.signature.flatten(component):
+        direction = "input" if member.flow == wiring.In else "output"
+        width = Shape.cast(member.shape).width
+        found.append({"name": "__".join(map(str, path)), "direction": direction, "width": width})
+    return found
+
+
+def memories(verilog: str) -> list[dict]:
+    """Module, name, width and depth of every memory in the text."""
+    found = []
+    module = ""
+    for line in verilog.splitlines():
+        if match := MODULE.match(line):
+            module = match[1].lstrip("\\")
+        elif match := MEMORY.match(line):
+            width, depth = int(match[1]) + 1, int(match[3]) + 1
+            found.append({"module": module, "name": match[2].lstrip("\\"), "width": width, "depth": depth})
+    return found
+
+
+def latencies() -> dict[str, int]:
+    """`LATENCY` of every component that has one, cycles."""
+    found = {}
+    for info in pkgutil.iter_modules(sqdm.rtl.__path__):
+        module = importlib.import_module(f"sqdm.rtl.{info.name}")
+        for name, value in vars(module).items():
+            if isinstance(value, type) and issubclass(value, wiring.Component) and value.__module__ == module.__name__:
+                latency = getattr(value, "LATENCY", None)
+                if isinstance(latency, int):
+                    found[name] = latency
+    return found
+
+
+def manifest(top: str, component: wiring.Component, config: Config, verilog: str) -> dict:
+    """Everything about the generated hardware that an integrator asks for."""
+    derived = {"arrays": config.arrays, "multipliers": config.multipliers, "post_lanes": config.post_lanes}
+    derived |= {"slot_channels": config.slot_channels, "weight_rows": config.weight_rows}
+    found = memories(verilog)
+    return {
+        "top": top,
+        "version": __version__,
+        "parameters": config.to_dict(),
+        "derived": derived,
+        "ports": ports(component),
+        "registers": [asdict(register) for register in REGISTERS.values()],
+        "memories": found,
+        "memory_bits": sum(memory["width"] * memory["depth"] for memory in found),
+        "latencies": latencies(),
+    }
+
+
+def core_file(top: str, verilog: str, header: str, config: Config) -> str:
+    """A FuseSoC core description (CAPI 2) of the generated files."""
+    return f"""CAPI=2:
+name: ::{top}:{__version__}
+description: sqdm accelerator, configuration {config.name}
+
+filesets:
+  rtl:
+    files:
+      - {verilog}: {{file_type: systemVerilogSource}}
+  software:
+    files:
+      - {header}: {{file_type: user}}
+
+targets:
+  default:
+    filesets: [rtl, software]
+  lint:
+    filesets: [rtl]
+    toplevel: {top}
+    default_tool: verilator
+    tools:
+      verilator:
+        mode: lint-only
+        verilator_options: [-Wno-fatal]
+"""

