@@ -2,18 +2,30 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from sqdm.golden import data, edm
 from sqdm.golden.fake_quant import fake_quantise
 from sqdm.golden.unet import UNet
 
-STEPS = 1300
+STEPS = 1800
+FIRST_SHARE = 13 / 18  # of the steps belong to the first phase
 BATCH = 64
 LEARNING_RATE = 6e-4
 SCALE_RATE = 2e-3
 EMA = 0.99
 FIT_IMAGES = 256  # the batch that the scales are fitted to before the first step
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Steps, peak learning rates of weights and of scales, and the power of c_out in the loss."""
+
+    steps: int
+    rate: float
+    scale_rate: float
+    power: int
 
 
 def noisy_batch(
@@ -34,28 +46,21 @@ def network_input(x: torch.Tensor, sigma: torch.Tensor) -> tuple[torch.Tensor, t
     return c_in[:, None, None, None] * x, c_noise
 
 
-def distill(teacher: UNet, seed: int, steps: int = STEPS, on_step: Callable[[int, float], None] | None = None) -> UNet:
-    """Fake-quantise ``teacher`` and train the copy for ``steps`` steps; returns the moving average of its weights.
-
-    The loss is the squared difference of the two networks' raw outputs times c_out: half-way between EDM's loss (the
-    raw outputs, which favours the last details) and the denoiser's error (c_out squared, which is what the
-    quality bar counts). Adam with a cosine schedule; the logarithms of the scales have their own rate.
-    ``on_step(done, loss)`` is called after every step.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    x, sigma, labels = noisy_batch(FIT_IMAGES, generator)
-    student = fake_quantise(teacher, *network_input(x, sigma), labels).to(memory_format=torch.channels_last)
+def improve(
+    student: UNet, teacher: UNet, phase: Phase, generator: torch.Generator, on_step: Callable[[float], None]
+) -> None:
+    """One phase of distillation; ``student`` ends as the moving average of its weights. ``on_step(loss)`` per step."""
     average = {name: value.clone() for name, value in student.state_dict().items()}
     scales = [p for name, p in student.named_parameters() if ".log_" in name]
     others = [p for name, p in student.named_parameters() if ".log_" not in name]
-    rates = ((others, LEARNING_RATE), (scales, SCALE_RATE))
+    rates = ((others, phase.rate), (scales, phase.scale_rate))
     optimiser = torch.optim.Adam([{"params": params, "lr": rate, "peak": rate} for params, rate in rates])
-    for step in range(steps):
+    for step in range(phase.steps):
         for group in optimiser.param_groups:
-            group["lr"] = group["peak"] * 0.5 * (1 + math.cos(math.pi * step / steps))
+            group["lr"] = group["peak"] * 0.5 * (1 + math.cos(math.pi * step / phase.steps))
         x, sigma, labels = noisy_batch(BATCH, generator)
         inputs = network_input(x, sigma)
-        weight = edm.coefficients(sigma)[1][:, None, None, None]  # c_out
+        weight = edm.coefficients(sigma)[1][:, None, None, None] ** phase.power  # c_out to that power
         with torch.no_grad():
             target = teacher(*inputs, labels)
         value = (weight * (student(*inputs, labels) - target) ** 2).mean()
@@ -65,7 +70,30 @@ def distill(teacher: UNet, seed: int, steps: int = STEPS, on_step: Callable[[int
         decay = min(EMA, (step + 1) / (step + 10))
         for name, tensor in student.state_dict().items():
             average[name].lerp_(tensor, 1 - decay)
-        if on_step is not None:
-            on_step(step + 1, float(value.detach()))
+        on_step(float(value.detach()))
     student.load_state_dict(average)
+
+
+def distill(teacher: UNet, seed: int, steps: int = STEPS, on_step: Callable[[int, float], None] | None = None) -> UNet:
+    """Fake-quantise ``teacher`` and train the copy for ``steps`` steps; returns the moving average of its weights.
+
+    The loss is the squared difference of the two networks' raw outputs times a power of c_out: 1 in the first phase,
+    half-way between EDM's loss (0, which favours the last details) and the denoiser's error; 2 in the second, which is
+    that error, the one that the quality bar counts. Adam with a cosine schedule in each phase; the logarithms of the
+    scales have their own rate. ``on_step(done, loss)`` is called after every step.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    x, sigma, labels = noisy_batch(FIT_IMAGES, generator)
+    student = fake_quantise(teacher, *network_input(x, sigma), labels).to(memory_format=torch.channels_last)
+    done = 0
+
+    def report(value: float) -> None:
+        nonlocal done
+        done += 1
+        if on_step is not None:
+            on_step(done, value)
+
+    first = max(1, round(steps * FIRST_SHARE))
+    for phase in (Phase(first, LEARNING_RATE, SCALE_RATE, 1), Phase(steps - first, LEARNING_RATE, SCALE_RATE, 2)):
+        improve(student, teacher, phase, generator, report)
     return student.to(memory_format=torch.contiguous_format).eval()
