@@ -5,9 +5,11 @@ from dataclasses import replace
 import cocotb
 import numpy as np
 from sqdm.rtl.registers import ID_VALUE, REGISTERS, Policy, Status, decode, encode
+from sqdm.sim.lib import real_layers
 from sqdm.sim.lib.accelerator_bench import AcceleratorBench
-from sqdm.sim.lib.bench import RUN_BROKEN
+from sqdm.sim.lib.bench import RUN_BROKEN, VECTORS
 from sqdm.sim.lib.faults import FAULTS
+from sqdm.sim.lib.real_layers import REAL_LAYERS
 from sqdm.sim.lib.workload import FILLS, activations, weights
 
 TIMEOUT = {"timeout_time": 20, "timeout_unit": "ms"}
@@ -202,6 +204,20 @@ async def largest_sizes(dut):
     await tb.run(random_layer(tb, (1, config.max_channels, 2, 2, 2, 3), "extreme", raw=True))
     await tb.run(random_layer(tb, (1, 2, config.max_out_channels, 2, 2, 1)))
     await tb.run(random_layer(tb, (config.max_images, 2, 2, 1, 2, 1)))
+    tb.finish()
+
+
+@cocotb.test(skip=not VECTORS, **TIMEOUT)
+@cocotb.parametrize(number=range(len(REAL_LAYERS)))
+async def real_layer(dut, number):
+    tb = AcceleratorBench(dut, latency=8, answer="bursts")
+    await tb.start()
+    job = real_layers.load(VECTORS, number)
+    layer = tb.layer(job.acts, job.weights, signed=job.signed, raw=job.requant is None, update=True)
+    if job.requant is not None:
+        requant = job.requant
+        layer = replace(layer, multiplier=requant.multiplier, bias=requant.bias, shift=requant.shift)
+    await tb.run(layer)
     tb.finish()
 
 

@@ -1,9 +1,14 @@
 """Dense and sparse PE array: partial sums against the golden convolution, cycles against the specification."""
 
 import cocotb
-from sqdm.sim.lib.bench import RUN_BROKEN
+import numpy as np
+from sqdm.golden.detector import assign_channels, channel_counts
+from sqdm.rtl.registers import Policy
+from sqdm.sim.lib import real_layers
+from sqdm.sim.lib.bench import RUN_BROKEN, VECTORS
 from sqdm.sim.lib.faults import FAULTS
 from sqdm.sim.lib.pe_bench import Job, PeBench
+from sqdm.sim.lib.real_layers import REAL_LAYERS
 from sqdm.sim.lib.workload import FILLS, activations
 
 TIMEOUT = {"timeout_time": 20, "timeout_unit": "ms"}
@@ -137,6 +142,26 @@ async def reset_in_mid_job_leaves_a_working_array(dut):
     again = PeBench(dut, back_pressure="even")
     await again.reset()
     await again.run([again.job(6, (4, 5), 3), again.job(3, (2, 2), 1)], started=True)
+
+
+@cocotb.test(skip=not VECTORS, **TIMEOUT)
+@cocotb.parametrize(number=range(len(REAL_LAYERS)))
+async def real_layer(dut, number):
+    """The channels that the balanced split gives to this kind of array, first image, first and last output tile."""
+    tb = PeBench(dut, back_pressure="even")
+    job, config = real_layers.load(VECTORS, number), tb.config
+    counts = channel_counts(job.acts[:1])
+    pools = (config.dense_slots, config.sparse_slots)
+    order, dense = assign_channels(counts, Policy.BALANCED, 0, 0, job.acts[0, 0].size, *pools)
+    channels = order[dense:] if tb.sparse else order[:dense]
+    lanes, tiles = config.lanes, -(-len(job.weights) // config.lanes)
+    jobs = []
+    for tile in sorted({0, tiles - 1}):
+        kernels = np.zeros((lanes, *job.weights.shape[1:]), np.int8)
+        part = job.weights[tile * lanes : (tile + 1) * lanes]
+        kernels[: len(part)] = part
+        jobs.append(Job(config, job.acts[0, channels], kernels[:, channels], job.signed))
+    await tb.run(jobs)
 
 
 @cocotb.test(skip=not RUN_BROKEN, **TIMEOUT)

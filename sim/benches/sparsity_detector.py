@@ -2,13 +2,17 @@
 
 import cocotb
 import numpy as np
-from sqdm.golden.detector import assign_channels
+from sqdm.golden.detector import assign_channels, channel_counts
+from sqdm.golden.layout import LayerShape, pack_activations
 from sqdm.rtl import payloads
 from sqdm.rtl.config import COUNT_BITS, Config
 from sqdm.rtl.registers import Policy
-from sqdm.sim.lib.bench import RUN_BROKEN, Bench
+from sqdm.sim.lib import real_layers
+from sqdm.sim.lib.bench import RUN_BROKEN, VECTORS, Bench
+from sqdm.sim.lib.codec import Codec
 from sqdm.sim.lib.faults import FAULTS, Fault
 from sqdm.sim.lib.pace import PACES
+from sqdm.sim.lib.real_layers import REAL_LAYERS
 from sqdm.sim.lib.scoreboard import Scoreboard
 from sqdm.sim.lib.streams import Sink, Source
 
@@ -68,6 +72,17 @@ class TB(Bench):
         self.words.send(words)
         self.counts[: len(counts)] = counts
         await self.until(lambda: not self.words.pending, LIMIT, "all words are sent")
+
+    def send_activations(self, acts: np.ndarray):
+        """Send activations (N, C, H, W) as they lie in memory: channel by channel, 16 pixels a word."""
+        images, channels, height, width = acts.shape
+        shape = LayerShape(self.config, channels, 1, height, width, images, 1)
+        words = pack_activations(acts, self.config).view("<u8")[: channels * shape.act_words].tolist()
+        word = Codec(payloads.activation_word())
+        self.words.send(
+            {"channel": i // shape.act_words, "first": int(i % shape.act_words == 0), "word": word.unpack(bits)}
+            for i, bits in enumerate(words)
+        )
 
     async def sort(self, channels: int, policy: Policy, sparse_count=0, count_shift=0, pixels=64):
         """Sort the first channels; returns when the labels have been compared."""
@@ -211,6 +226,21 @@ async def reset_in_mid_sort_leaves_a_working_detector(dut):
     await again.count([again.rng.randint(0, 32) for _ in range(12)])
     await again.random_sorts(4, 12, 32)
     await again.finish()
+
+
+@cocotb.test(skip=not VECTORS, **TIMEOUT)
+@cocotb.parametrize(number=range(len(REAL_LAYERS)))
+async def real_layer(dut, number):
+    tb = TB(dut, idle="even", back_pressure="even")
+    await tb.start()
+    acts = real_layers.load(VECTORS, number).acts[:, : tb.config.max_channels]
+    tb.send_activations(acts)
+    tb.counts[: acts.shape[1]] = channel_counts(acts)
+    await tb.until(lambda: not tb.words.pending, LIMIT, "all words are sent")
+    pixels = acts[:, 0].size
+    for policy in Policy:
+        await tb.sort(acts.shape[1], policy, pixels * 7 // 10, max(0, pixels.bit_length() - 5), pixels)
+    await tb.finish()
 
 
 @cocotb.test(skip=not RUN_BROKEN, **TIMEOUT)

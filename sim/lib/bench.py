@@ -12,6 +12,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly
 
 PERIOD_NS = 10
+VECTORS = os.environ.get("SQDM_VECTORS", "")  #: a file of `real_layers`, if those tests are to run
 RUN_BROKEN = os.environ.get("SQDM_BROKEN") == "1"  #: run the tests that must fail, on a broken device
 DRAIN_CYCLES = 64  #: cycles in which nothing may come any more at the end of a test
 

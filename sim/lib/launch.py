@@ -134,22 +134,26 @@ class Device:
                 )
             done.touch()
 
-    def run(self, module: str, only: Sequence[str] = (), broken: bool = False) -> Result:
+    def run(self, module: str, only: Sequence[str] = (), broken: bool = False, vectors: Path | None = None) -> Result:
         """Run a cocotb test module; returns how many tests ran and failed, without raising for failed ones.
 
         ``only`` are parts of the names of the tests to run, all if empty.
-        ``broken`` runs the module's test ``broken_device`` instead, which sets a fault and must fail.
+        ``broken`` runs the module's test ``broken_device`` instead, which sets a fault and must fail; ``vectors``, a
+        file of `real_layers`, its test ``real_layer``.
         """
         self.build()
-        label = f"{'broken' if broken else 'run'}-{os.getpid()}"
+        label = f"{'broken' if broken else 'real' if vectors else 'run'}-{os.getpid()}"
         folder = self._folder / label
         folder.mkdir(exist_ok=True)
         log = folder / "run.log"
         results = folder / "results.xml"
         number = seed()
+        if broken or vectors:
+            only = ["broken_device"] if broken else ["real_layer"]
         environment = {
             "SQDM_BENCH": json.dumps(self._parameters),
             "SQDM_BROKEN": str(int(broken)),
+            "SQDM_VECTORS": str(vectors or ""),
             "COCOTB_REWRITE_ASSERTION_FILES": "",  # rewriting would apply to every import and take 10 s for torch
             "SQDM_SEED": str(number),
         }
@@ -162,7 +166,7 @@ class Device:
                 test_dir=folder,
                 results_xml=str(results),
                 seed=number,
-                test_filter="|".join(["broken_device"] if broken else only) or None,
+                test_filter="|".join(only) or None,
                 extra_env=environment,
                 log_file=log,
                 timescale=TIMESCALE if self._simulator == "icarus" else None,

@@ -17,3 +17,7 @@ def test_output_equals_golden_convolution_with_default_config():
 
 def test_bench_notices_broken_accelerator():
     assert_fails(device("accelerator", "tiny", "verilator").run(MODULE, broken=True))
+
+
+def test_layers_of_the_shipped_model(real_layers):
+    assert_passes(device("accelerator", "default", "verilator").run(MODULE, vectors=real_layers))

@@ -23,3 +23,8 @@ def test_psums_equal_golden_convolution_on_icarus(array, simulator):
 @ARRAYS
 def test_bench_notices_broken_array(array):
     assert_fails(device(array, "default", "verilator").run(MODULE, broken=True))
+
+
+@ARRAYS
+def test_layers_of_the_shipped_model(array, real_layers):
+    assert_passes(device(array, "default", "verilator").run(MODULE, vectors=real_layers))

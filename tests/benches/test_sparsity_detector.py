@@ -20,3 +20,7 @@ def test_tables_equal_reference_model_on_icarus(simulator):
 
 def test_bench_notices_broken_detector():
     assert_fails(device("sparsity_detector", "tiny", "verilator").run(MODULE, broken=True))
+
+
+def test_layers_of_the_shipped_model(real_layers):
+    assert_passes(device("sparsity_detector", "tiny", "verilator").run(MODULE, vectors=real_layers))
