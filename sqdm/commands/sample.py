@@ -41,6 +41,8 @@ def sample(out: Path, images: int | None, labels: str, as_json: bool, **options)
     digits = check_labels(expand(parse_labels(labels), images)).tolist()
     check_steps(options["steps"])
     check_seed(options["seed"])
+    if options["engine"] == "rtl":
+        check_network(config)
     model = load_model(options.pop("model"))
     with staged_folder(out) as folder:
         report = run(model, digits, config, folder, **options)
@@ -66,6 +68,19 @@ def expand(labels: list[int], images: int | None) -> list[int]:
     if images < 1:
         raise UserError(f"images must be >= 1, not {images}")
     return [labels[i % len(labels)] for i in range(images)]
+
+
+def check_network(config) -> None:
+    """Raise `UserError` unless every layer of the network fits the configuration."""
+    from sqdm.golden.layers import layers
+    from sqdm.sim.layer import check_size
+
+    for layer in layers():
+        planes = 2 if layer.bits == 8 else 1  # an 8-bit layer's weights are two planes of output channels
+        try:
+            check_size(layer.C, layer.K * planes, layer.H, layer.W, config)
+        except UserError as error:
+            raise UserError(f"layer {layer.name}: {error}") from None
 
 
 def make_engine(name: str, config, policy: str, period: int, latency: int, check: bool):
