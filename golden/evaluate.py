@@ -46,17 +46,17 @@ def generate(denoiser: Denoiser, count: int, seed: int, steps: int = FD_STEPS, o
     return np.concatenate(images)
 
 
-def distance_to_train(net: classifier.Classifier, images: np.ndarray) -> float:
-    """Frechet distance between ``images`` and the train set, both clipped to [-1, 1]."""
-    train, _, _, _ = data.load_split()
-    real = classifier.features(net, train.numpy())
-    return frechet(classifier.features(net, np.clip(images, -1, 1)), real)
+def distance_to_real(net: classifier.Classifier, images: np.ndarray, split: str = "train") -> float:
+    """Frechet distance between ``images`` and the "train" or the "test" images, all clipped to [-1, 1]."""
+    train, _, test, _ = data.load_split()
+    real = {"train": train, "test": test}[split].numpy()
+    return frechet(classifier.features(net, np.clip(images, -1, 1)), classifier.features(net, real))
 
 
 def floor(net: classifier.Classifier) -> float:
     """Frechet distance between real test images and real train images: what a perfect generator would score."""
     _, _, test, _ = data.load_split()
-    return distance_to_train(net, test.numpy())
+    return distance_to_real(net, test.numpy())
 
 
 def denoiser_mse(reference: Denoiser, candidate: Denoiser, seed: int, count: int = MSE_IMAGES) -> float:

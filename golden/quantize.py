@@ -50,23 +50,28 @@ def read_checkpoint(path: Path):
 def measure(net, arrays: dict, judge, images: int, seeds: tuple[int, ...], on_images: Callable[[int], None]) -> dict:
     """Frechet distance of float and integer model on the same latents, denoiser MSE and zero fraction.
 
+    ``fd`` and ``fd_float`` are distances to the train images, ``fd_test`` and ``fd_float_test`` to the held-out ones.
+
     ``images`` per seed and model; ``on_images(count)`` is called as images are made, 2 * images * len(seeds) in all.
     """
     zeros = ZeroCounter()
     integer = IntegerUNet(arrays, GoldenEngine(), zeros)
     mse = evaluate.denoiser_mse(evaluate.float_denoiser(net), IntegerUNet(arrays, GoldenEngine()).denoise, MSE_SEED)
-    distances: dict[str, list[float]] = {"float": [], "integer": []}
+    distances: dict[str, list[float]] = {name: [] for name in ("float", "integer", "float_test", "integer_test")}
     done = 0
     for seed in seeds:
         for name, denoiser in (("float", evaluate.float_denoiser(net)), ("integer", integer.denoise)):
             made = evaluate.generate(denoiser, images, seed, on_images=lambda n: on_images(done + n))  # noqa: B023
             done += images
-            distances[name].append(evaluate.distance_to_train(judge, made))
+            distances[name].append(evaluate.distance_to_real(judge, made))
+            distances[f"{name}_test"].append(evaluate.distance_to_real(judge, made, "test"))
     return {
         "fd": float(np.mean(distances["integer"])),
         "fd_float": float(np.mean(distances["float"])),
         "fd_per_seed": distances["integer"],
         "fd_float_per_seed": distances["float"],
+        "fd_test": float(np.mean(distances["integer_test"])),
+        "fd_float_test": float(np.mean(distances["float_test"])),
         "fd_floor": evaluate.floor(judge),
         "fd_images": images,
         "fd_seeds": list(seeds),
@@ -98,7 +103,7 @@ def train_float(
         evaluate.FD_SEEDS[0],
         on_images=lambda done: report("measure", done, images),
     )
-    fd = evaluate.distance_to_train(judge, made)
+    fd = evaluate.distance_to_real(judge, made)
     return {"fd": fd, "seconds": time.perf_counter() - begin, "checkpoint": str(path)}
 
 
