@@ -14,7 +14,7 @@ from sqdm.sim.lib.scoreboard import Scoreboard
 from sqdm.sim.lib.streams import Sink, Source
 
 TIMEOUT = {"timeout_time": 20, "timeout_unit": "ms"}
-LIMIT = 400_000
+LIMIT = 60_000
 
 
 class TB(Bench):

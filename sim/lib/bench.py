@@ -14,6 +14,7 @@ from cocotb.triggers import FallingEdge, ReadOnly
 PERIOD_NS = 10
 VECTORS = os.environ.get("SQDM_VECTORS", "")  #: a file of `real_layers`, if those tests are to run
 RUN_BROKEN = os.environ.get("SQDM_BROKEN") == "1"  #: run the tests that must fail, on a broken device
+BROKEN_LIMIT = 3_000  #: cycles that a broken device is waited for
 DRAIN_CYCLES = 64  #: cycles in which nothing may come any more at the end of a test
 
 
@@ -117,6 +118,7 @@ class Bench:
 
     async def until(self, condition: Callable[[], bool], limit: int, what: str):
         """Step until the condition holds; fails after `limit` cycles, naming what was waited for."""
+        limit = min(limit, BROKEN_LIMIT) if self.fault else limit
         end = self.cycle + limit
         while not condition():
             assert self.cycle < end, f"{what}: not within {limit} cycles"

@@ -91,7 +91,7 @@ class PeBench(Bench):
             self._weight_half ^= 1
         act_half, weight_half = self._act_half, self._weight_half
         free = max(self._act_user[act_half], self._weight_user[weight_half] if job.new_weights else 0)
-        await self.until(lambda: self.finished >= free, 400_000, "a buffer half is free")
+        await self.until(lambda: self.finished >= free, 60_000, "a buffer half is free")
         if job.channels:
             self.activation_writes.send(self._activation_rows(job, act_half))
             if job.new_weights:
@@ -100,14 +100,14 @@ class PeBench(Bench):
         self.weight_writes.send(self._foreign_rows("weights", self.config.lanes, -8))
         await self.until(
             lambda: not self.activation_writes.pending and not self.weight_writes.pending,
-            400_000,
+            60_000,
             "the buffers are filled",
         )
         self.scoreboard.expect(job.psums())
         self.jobs.send([self._payload(job, act_half, weight_half)])
         self._sent += 1
         self._act_user[act_half] = self._weight_user[weight_half] = self._sent
-        await self.until(lambda: not self.jobs.pending, 400_000, "the job is taken")
+        await self.until(lambda: not self.jobs.pending, 60_000, "the job is taken")
 
     def _payload(self, job: Job, act_half: int, weight_half: int) -> dict:
         return {
@@ -166,7 +166,7 @@ class PeBench(Bench):
 
     async def finish(self):
         """Everything came, nothing more comes, every job has finished."""
-        await self.until(lambda: not self.scoreboard.pending, 400_000, "all partial sums")
+        await self.until(lambda: not self.scoreboard.pending, 60_000, "all partial sums")
         await self.drain()
         self.scoreboard.close()
         assert self.finished == self._sent, f"{self.finished} of {self._sent} jobs have finished"
