@@ -34,7 +34,7 @@ def test_largest_shapes_fit():
 
 def test_too_many_images_are_refused():
     job = random_job(1, 1, 1, 2, 2, batch=TINY.max_images + 1)
-    with pytest.raises(UserError, match="images must be 1..32"):
+    with pytest.raises(UserError, match=r"images must be 1\.\.32"):
         Plan(LayerRun(job.acts, False, job.weights, None), TINY)
     assert images_at_once(2, 2, TINY) == TINY.max_images
 

@@ -61,7 +61,7 @@ def test_missing_compiler_is_one_line(monkeypatch, tmp_path):
 def test_failing_compilation_leaves_nothing(monkeypatch, tmp_path):
     monkeypatch.setenv("SQDM_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(library, "verilog", lambda config: "this is not Verilog")
-    with pytest.raises(UserError, match="must compile, but: .*syntax error") as caught:
+    with pytest.raises(UserError, match=r"must compile, but: .*syntax error") as caught:
         library.build(TINY)
     assert "\n" not in str(caught.value)
     assert list((tmp_path / "cache").iterdir()) == []
@@ -70,5 +70,5 @@ def test_failing_compilation_leaves_nothing(monkeypatch, tmp_path):
 def test_unwritable_cache_is_refused(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SQDM_CACHE", str(tmp_path / "file"))
-    with pytest.raises(UserError, match="cache .* must be writable"):
+    with pytest.raises(UserError, match=r"cache .* must be writable"):
         library.build(TINY)

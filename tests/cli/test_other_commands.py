@@ -1,0 +1,138 @@
+"""`generate`, `vectors`, `synth`, `train` and `quantize`: fields, files, refusals."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from sqdm.golden.conv import conv_psum
+from sqdm.rtl.config import PRESETS
+from sqdm.rtl.registers import REGISTERS
+
+
+def test_generate_describes_what_it_writes(sqdm, tmp_path):
+    outcome = sqdm("generate", "--config", "tiny", "--out", tmp_path / "g", "--json")
+    assert outcome.status == 0, outcome.err
+    result = outcome.json
+    assert {"top", "files", "parameters", "registers"} <= set(result)
+    assert sorted(path.name for path in (tmp_path / "g").iterdir()) == sorted(
+        name.rpartition("/")[2] for name in result["files"]
+    )
+    manifest = json.loads((tmp_path / "g" / "manifest.json").read_text())
+    verilog = (tmp_path / "g" / f"{result['top']}.sv").read_text()
+    declared = re.search(rf"^module {result['top']}\((.*?)\);", verilog, re.M)[1].split(", ")
+    assert sorted(declared) == sorted(port["name"] for port in manifest["ports"])
+    assert manifest["parameters"] == PRESETS["tiny"].to_dict()
+    assert [register["name"] for register in result["registers"]] == list(REGISTERS)
+    buffers = [m for m in manifest["memories"] if "_array_" in m["module"] and m["name"].startswith("acts")]
+    assert sum(m["width"] * m["depth"] for m in buffers) == 2 * 2 * 64 * 2 * PRESETS["tiny"].act_rows
+    assert manifest["latencies"]["MacArray"] == 1
+    assert (tmp_path / "g" / f"{result['top']}.core").read_text().startswith("CAPI=2:\n")
+
+
+def test_generate_is_reproducible(sqdm, tmp_path):
+    for name in "ab":
+        assert sqdm("generate", "--config", "tiny", "--out", tmp_path / name).status == 0
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+def test_header_has_every_register_and_field(sqdm, tmp_path):
+    sqdm("generate", "--config", "tiny", "--out", tmp_path)
+    macros = dict(re.findall(r"^#define (\w+) (\w+)u", (tmp_path / "sqdm_registers.h").read_text(), re.M))
+    for register in REGISTERS.values():
+        assert int(macros[f"SQDM_{register.name}"], 0) == register.offset
+        for part in register.fields:
+            mask = int(macros[f"SQDM_{register.name}_{part.name.upper()}_MASK"], 0)
+            assert mask == ((1 << part.width) - 1) << part.lsb
+
+
+def test_vectors_of_a_random_layer(sqdm, tmp_path):
+    outcome = sqdm("vectors", "--layer", "random", "--shape", "3,5,4,6", "--json", "--out", tmp_path / "v")
+    assert outcome.status == 0, outcome.err
+    assert {"layer", "shapes", "files"} <= set(outcome.json)
+    assert outcome.json["shapes"] == {"activations": [1, 3, 4, 6], "weights": [5, 3, 3, 3], "outputs": [1, 5, 4, 6]}
+    with np.load(tmp_path / "v" / "vectors.npz") as file:
+        np.testing.assert_array_equal(file["psum"], conv_psum(file["acts"], file["weights"]))
+
+
+def test_vectors_of_the_model(sqdm, tmp_path):
+    outcome = sqdm("vectors", "--layer", "enc.4x4_block0.conv0", "--step", 1, "--steps", 2, "--labels", "4,5", "--json",
+                   "--out", tmp_path / "v")  # fmt: skip
+    assert outcome.status == 0, outcome.err
+    assert outcome.json["layer"] == "enc.4x4_block0.conv0"
+    assert outcome.json["shapes"]["activations"] == [2, 32, 4, 4]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragments"),
+    [
+        (("vectors", "--layer", "enc.9x9"), ("layer", "'enc.9x9'")),
+        (("vectors", "--layer", "conv_in", "--step", "18"), ("step", "0..17", "18")),
+        (("vectors", "--layer", "conv_in", "--labels", "x"), ("labels", "'x'")),
+        (("vectors", "--layer", "conv_in", "--labels", "12"), ("label", "12")),
+        (("vectors", "--layer", "random", "--shape", "1,2,3"), ("shape", "'1,2,3'")),
+        (("vectors", "--layer", "random", "--kernel", "5"), ("kernel", "5")),
+        (("vectors", "--layer", "random", "--zeros", "1.5"), ("zero", "1.5")),
+        (("generate", "--config", "nope"), ("config", "'nope'")),
+        (("train", "--steps", "0"), ("steps must be at least 1", "0")),
+        (("quantize", "--checkpoint", "nothing.npz"), ("checkpoint", "'nothing.npz'")),
+    ],
+)
+def test_bad_requests_are_refused(sqdm, tmp_path, arguments, fragments):
+    sqdm(*arguments, "--out", tmp_path / "o").assert_refused(*fragments)
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("command", ["generate", "vectors", "train"])
+def test_unwritable_output_is_refused(sqdm, tmp_path, command):
+    (tmp_path / "file").write_text("")
+    extra = ("--layer", "random") if command == "vectors" else ()
+    sqdm(command, *extra, "--out", tmp_path / "file").assert_refused("output", tmp_path / "file")
+
+
+def test_synth_refuses_unknown_parts_and_targets(sqdm):
+    sqdm("synth", "--part", "brain").assert_refused("brain", "sparse")
+    sqdm("synth", "--target", "asic").assert_refused("asic", "gates")
+
+
+def test_synth_reports_the_part(sqdm):
+    outcome = sqdm("synth", "--config", "tiny", "--part", "address", "--target", "gates", "--json")
+    assert outcome.status == 0, outcome.err
+    assert outcome.json["target"] == "gates"
+    (part,) = outcome.json["parts"]
+    assert set(part) == {"name", "area", "unit", "cells", "flipflops", "memory_bits", "fmax_mhz"}
+    assert part["name"] == "address"
+
+
+def test_train_and_quantize_report(sqdm, tmp_path, monkeypatch):
+    calls = []
+
+    def fake(*arguments, progress, **options):
+        progress("first", 1, 2)
+        progress("second", 1, 1)
+        calls.append((arguments, options))
+        return {"fd": 0.02, "fd_float": 0.01, "mse": 1e-4, "seconds": 1.0, "checkpoint": "there"}
+
+    monkeypatch.setattr("sqdm.golden.quantize.train_float", lambda *a: fake(*a[:-1], progress=a[-1]))
+    monkeypatch.setattr("sqdm.golden.quantize.quantize", fake)
+    for command, extra in (("train", ()), ("quantize", ("--checkpoint", tmp_path / "f.npz"))):
+        outcome = sqdm(command, *extra, "--steps", 7, "--images", 9, "--seed", 3, "--out", tmp_path / "o", "--json")
+        assert outcome.status == 0, outcome.err
+        assert {"fd", "seconds", "checkpoint"} <= set(outcome.json)
+    assert calls[0] == ((tmp_path / "o", 3, 7, 9), {})
+    assert calls[1][0] == (tmp_path / "f.npz", tmp_path / "o")
+    assert {"seed": 3, "steps": 7, "images": 9}.items() <= calls[1][1].items()
+
+
+@pytest.mark.slow
+def test_train_and_quantize_make_a_model(sqdm, tmp_path):
+    trained = sqdm("train", "--steps", 1, "--images", 2, "--out", tmp_path / "f", "--json")
+    assert trained.status == 0, trained.err
+    assert {"fd", "seconds", "checkpoint"} <= set(trained.json)
+    made = sqdm("quantize", "--checkpoint", trained.json["checkpoint"], "--steps", 1, "--images", 2,
+                "--out", tmp_path / "m", "--json")  # fmt: skip
+    assert made.status == 0, made.err
+    assert {"fd", "seconds", "checkpoint"} <= set(made.json)
+    sampled = sqdm("sample", "--engine", "golden", "--model", tmp_path / "m", "--steps", 1, "--out", tmp_path / "s")
+    assert sampled.status == 0, sampled.err
