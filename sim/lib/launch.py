@@ -5,7 +5,6 @@ Verilog and the build options, and are found again by it. SQDM_SEED sets the see
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import random
@@ -20,6 +19,7 @@ from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import Icarus, Runner, Verilator
 from sqdm.sim import emit, toolchain
 from sqdm.sim.lib.faults import Breakable
+from sqdm.sim.lib.lock import locked
 
 DEFAULT_SEED = 2501
 TIMESCALE = ("1ns", "1ps")
@@ -71,15 +71,6 @@ def seed() -> int:
     """The seed of this run."""
     text = os.environ.get("SQDM_SEED", str(DEFAULT_SEED))
     return random.SystemRandom().randrange(1 << 31) if text == "random" else int(text)
-
-
-@contextlib.contextmanager
-def locked(path: Path):
-    """One process at a time."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from sqdm.golden.engine import ConvJob, Requant
+from sqdm.sim.lib.lock import locked
 
 #: (layer, sampling step): nibble planes of an 8-bit layer, both map sizes, one and several channel groups of a slot.
 REAL_LAYERS = (
@@ -51,6 +52,7 @@ def captured(folder: Path) -> Path:
 
     model = load_model()
     path = folder / f"layers-{sha256(repr((model.manifest['files'], REAL_LAYERS)).encode())[:16]}.npz"
-    if not path.exists():
-        save([capture(model, name, step) for name, step in REAL_LAYERS], path)
+    with locked(folder / "layers.lock"):
+        if not path.exists():
+            save([capture(model, name, step) for name, step in REAL_LAYERS], path)
     return path
