@@ -14,14 +14,10 @@ from sqdm.rtl.registers import COUNTERS, ID_VALUE, REGISTERS, Status, decode
 from sqdm.sim import library
 from sqdm.sim.layer import LayerResult, LayerRun, Plan, cycle_limit
 
-from sqdm.errors import UserError
+from sqdm.errors import DeviceError, UserError
 
 LATENCY = 20  #: cycles from a read request to its answer, unless asked otherwise
 OUTCOMES = ("interrupt", "cycle limit", "address outside the memory")
-
-
-class DeviceError(RuntimeError):
-    """The accelerator misbehaved: it did not finish, left its memory or reported a failure."""
 
 
 @cache

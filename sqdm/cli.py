@@ -10,7 +10,7 @@ import sys
 import click
 
 from sqdm import __version__
-from sqdm.errors import UserError
+from sqdm.errors import DeviceError, UserError
 
 #: The commands in the order of `--help`; each is a module of `sqdm.commands` that is imported when it is needed.
 COMMANDS = ("sample", "layer", "generate", "vectors", "synth", "train", "quantize")
@@ -64,9 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
-    except RuntimeError as error:
-        if type(error).__name__ != "DeviceError":
-            raise
+    except DeviceError as error:
         status = fail(str(error), 1)
     sys.exit(status if isinstance(status, int) else 0)
 

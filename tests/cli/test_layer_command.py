@@ -58,6 +58,15 @@ def test_mismatch_exits_1(sqdm, operands, monkeypatch):
     assert outcome.json["mismatches"] == 1
 
 
+def test_hung_accelerator_exits_1(sqdm, operands, tmp_path, monkeypatch):
+    monkeypatch.setattr("sqdm.sim.device.cycle_limit", lambda *_: 50)
+    outcome = sqdm("layer", *operands(*random_operands()), *TINY, "--out", tmp_path / "new" / "y.npy")
+    assert outcome.status == 1
+    assert outcome.err.splitlines()[-1].startswith("error: ")
+    assert "cycle limit (50)" in outcome.err
+    assert not (tmp_path / "new").exists()
+
+
 W, A = random_operands()
 BAD = {
     "float weights": (W.astype(np.float32), A, ("weights must be int8", "float32")),

@@ -7,8 +7,10 @@ from sqdm.golden.detector import assign_channels, channel_counts
 from sqdm.golden.engine import GoldenEngine
 from sqdm.golden.vectors import random_job
 from sqdm.rtl.registers import COUNTERS, STALLS, Policy
-from sqdm.sim.device import Device, DeviceError
+from sqdm.sim.device import Device
 from sqdm.sim.layer import LayerRun, Plan
+
+from sqdm.errors import DeviceError
 
 #: seed, (C, K, H, W), kernel, images, zeros, signed, requantised
 CASES = [
