@@ -5,6 +5,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from amaranth._toolchain.yosys import find_yosys
 from amaranth.back import rtlil, verilog
 from amaranth.hdl import Const, Value
 from amaranth.hdl._ir import PortDirection
@@ -24,14 +25,20 @@ def ports(component: wiring.Component) -> dict[str, tuple[Value, PortDirection]]
     return found
 
 
-def to_verilog(component: wiring.Component, name: str) -> str:
+def to_verilog(component: wiring.Component, name: str, assigns: bool = False) -> str:
     """The SystemVerilog text of `component` as module `name`.
 
     SystemVerilog's `always_comb` runs at time 0; the `always @*` of plain Verilog does not in Icarus, which would leave
     idle outputs undefined. Source locations are left out: the text depends on the hardware alone.
+
+    With ``assigns`` all combinational logic is continuous assignments. Icarus needs that: the passing values of
+    variables in two `always_comb` blocks that read each other's wake them for ever, though no bit depends on itself.
     """
     os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
     text = rtlil.convert(component, name=name, ports=ports(component), emit_src=False)
+    if assigns:
+        script = f"read_rtlil <<rtlil\n{text}\nrtlil\nproc\nmemory_collect\nwrite_verilog -sv -noattr"
+        return find_yosys(lambda version: version >= (0, 40)).run(["-q", "-"], script, ignore_warnings=True)
     return verilog._convert_rtlil_text(text, strip_internal_attrs=True, write_verilog_opts=("-sv",))
 
 

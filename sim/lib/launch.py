@@ -98,7 +98,7 @@ class Device:
     ):
         self._simulator = simulator
         self._parameters = parameters
-        text = emit.to_verilog(Breakable(component, stream), name)
+        text = emit.to_verilog(Breakable(component, stream), name, assigns=simulator == "icarus")
         options = " ".join((simulator, *VERILATOR_ARGS, *MAKE_ARGS, *TIMESCALE, *versions()))
         self._runtime = build_root() / f"runtime-{emit.digest(options)}"
         self._folder = build_root() / f"{name}-{simulator}-{emit.digest(text + options)}"
