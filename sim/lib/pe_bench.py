@@ -1,5 +1,6 @@
 """Test bench of a PE array: fills its buffers, sends jobs, compares partial sums with the golden convolution."""
 
+import cocotb
 import numpy as np
 from sqdm.golden.conv import conv_psum
 from sqdm.rtl import payloads
@@ -175,6 +176,9 @@ class PeBench(Bench):
         """Load and compute the jobs, check the multiplications."""
         if not started:
             await self.start()
+        if cocotb.SIM_NAME.startswith("Icarus"):
+            # A slot that has never multiplied offers 0 and an undefined weight, whose product is undefined in Verilog alone.
+            jobs = [self.job(self.config.slots, (1, 1), 1, "full"), *jobs]
         for job in jobs:
             await self.load(job)
         await self.finish()
