@@ -6,10 +6,10 @@ from amaranth.lib.wiring import In, Out
 
 from . import payloads
 from .address_generator import AddressGenerator
-from .config import TABLE_ENTRY_BITS, WORD_NIBBLES, Config
+from .config import WORD_NIBBLES, Config
 from .job_scheduler import JobScheduler
 from .layer_controller import LayerController
-from .layer_setup import SHAPE_REGISTERS, LayerSetup
+from .layer_setup import SETTINGS, LayerSetup, round_up
 from .load_scheduler import LoadScheduler
 from .loader import Loader
 from .output_turn import OutputTurn
@@ -18,15 +18,14 @@ from .payloads import LoadKind
 from .pe_array import PeArray, PeKind
 from .post_processor import PostProcessor
 from .psum_join import PsumJoin
-from .register_file import RegisterFile
-from .registers import REGISTERS
+from .register_file import ADDRESS_BITS, RegisterFile
 from .run_counters import COUNTED, RunCounters
 from .sparsity_detector import SparsityDetector
 from .table_reader import TableReader
 from .table_writer import TableWriter
 
-SETUP_REGISTERS = [name.lower() for name in (*SHAPE_REGISTERS, "MODE")]
-ADDRESS_BITS = max(register.offset for register in REGISTERS.values()).bit_length()
+LOADED_BASES = ("act_base", "weight_base", "param_base", "table_base")
+ADDRESSED_SIZES = ("plane_words", "act_words", "tile_words", "weight_words", "param_words", "table_words")
 
 
 class RegisterPort(wiring.Signature):
@@ -54,7 +53,8 @@ class Accelerator(wiring.Component):
     reads : Out(stream(unsigned(32)))
         Memory word addresses.
     answers : In(stream(bus_bits))
-        The words read, in the order of the reads, any latency.
+        The words read, in the order of the reads, any latency. After a reset, answers to earlier reads are dropped;
+        start a layer only after the last of them.
     writes : Out(stream(payloads.memory_write))
     interrupt : Out(1)
         From the end of a layer to the next start.
@@ -97,10 +97,8 @@ class Accelerator(wiring.Component):
         for number, (kind, array) in enumerate(zip(kinds, arrays, strict=True)):
             m.submodules[f"{kind.name.lower()}_array_{number}"] = array
 
-        mode = {part.name: registers.mode[part.lsb : part.lsb + part.width] for part in REGISTERS["MODE"].fields}
-
-        def word_address(register):
-            return register[(config.bus_bytes - 1).bit_length() :]
+        layer = setup.settings
+        sizes = setup.sizes
 
         # Host side. What a register says is stable while a layer runs, because writes are ignored then.
         m.d.comb += [
@@ -116,14 +114,13 @@ class Accelerator(wiring.Component):
         m.d.comb += [getattr(registers, name).eq(getattr(counters, name)) for name in COUNTED]
 
         # Set-up and control.
-        sizes = setup.sizes
-        m.d.comb += [getattr(setup, name).eq(getattr(registers, name)) for name in SETUP_REGISTERS]
+        m.d.comb += [getattr(setup, name).eq(getattr(registers, name)) for name in SETTINGS]
         m.d.comb += [
             setup.start.eq(controller.setup_start),
             controller.start.eq(registers.start),
-            controller.scan.eq(mode["scan"]),
-            controller.update.eq(mode["update"]),
-            controller.channels.eq(registers.channels),
+            controller.scan.eq(layer.scan),
+            controller.update.eq(layer.update),
+            controller.channels.eq(layer.channels),
             controller.setup_done.eq(setup.done),
             controller.setup_status.eq(setup.status),
             controller.scan_loaded.eq(loader.scan_loaded),
@@ -137,12 +134,12 @@ class Accelerator(wiring.Component):
         m.d.comb += [
             detector.commands.valid.eq(controller.sorts),
             controller.sorts_ready.eq(detector.commands.ready),
-            sort.channels.eq(registers.channels),
-            sort.policy.eq(mode["policy"]),
-            sort.sparse_count.eq(registers.sparse_count),
-            sort.count_shift.eq(registers.count_shift),
+            sort.channels.eq(layer.channels),
+            sort.policy.eq(layer.policy),
+            sort.sparse_count.eq(layer.sparse_count),
+            sort.count_shift.eq(layer.count_shift),
             sort.pixels.eq(sizes.all_pixels),
-            table_reader.channels.eq(registers.channels),
+            table_reader.channels.eq(layer.channels),
             table_reader.start.eq(controller.table_start),
             controller.table_finished.eq(table_reader.finished),
             controller.table_bad.eq(table_reader.bad),
@@ -151,9 +148,9 @@ class Accelerator(wiring.Component):
             addresses.table_writes.payload.eq(
                 Mux(detector.table_writes.valid, detector.table_writes.payload, table_reader.table_writes.payload)
             ),
-            table_writer.channels.eq(registers.channels),
+            table_writer.channels.eq(layer.channels),
             table_writer.dense_channels.eq(controller.new_dense_channels),
-            table_writer.base.eq(word_address(registers.table_base)),
+            table_writer.base.eq(layer.table_base),
             table_writer.start.eq(controller.store_start),
             controller.store_finished.eq(table_writer.finished),
             addresses.table_position.eq(table_writer.position),
@@ -164,32 +161,21 @@ class Accelerator(wiring.Component):
         wiring.connect(m, loader.table_words, table_reader.words)
 
         # Loads: the controller's before a run, the scheduler's during it.
-        entries = config.bus_bits // TABLE_ENTRY_BITS
-        layer = addresses.layer
+        addressed = addresses.layer
         commands = addresses.commands
+        m.d.comb += [addressed[name].eq(layer[name]) for name in ("channels", "kernel3", *LOADED_BASES)]
+        m.d.comb += [addressed[name].eq(sizes[name]) for name in ADDRESSED_SIZES]
         m.d.comb += [
-            layer.channels.eq(registers.channels),
-            layer.dense_channels.eq(controller.dense_channels),
-            layer.kernel3.eq(mode["kernel3"]),
-            layer.plane_words.eq(sizes.plane_words),
-            layer.act_words.eq(sizes.act_words),
-            layer.tile_words.eq(sizes.tile_words),
-            layer.weight_words.eq(sizes.weight_words),
-            layer.param_words.eq(sizes.tiles * (config.lanes // config.post_lanes)),
-            layer.table_words.eq(1 + ((registers.channels[:11] + (entries - 1)) >> (entries - 1).bit_length())),
-            layer.act_base.eq(word_address(registers.act_base)),
-            layer.weight_base.eq(word_address(registers.weight_base)),
-            layer.param_base.eq(word_address(registers.param_base)),
-            layer.table_base.eq(word_address(registers.table_base)),
+            addressed.dense_channels.eq(controller.dense_channels),
             commands.valid.eq(loads.commands.valid | controller.commands.valid),
             commands.payload.eq(Mux(loads.commands.valid, loads.commands.payload, controller.commands.payload)),
             loads.commands.ready.eq(commands.ready),
             controller.commands.ready.eq(commands.ready),
             loads.start.eq(controller.run_start),
             loads.tiles.eq(sizes.tiles),
-            loads.images.eq(registers.images),
-            loads.raw.eq(mode["raw"]),
-            loads.update.eq(mode["update"]),
+            loads.images.eq(layer.images),
+            loads.raw.eq(layer.raw),
+            loads.update.eq(layer.update),
             loads.act_free.eq(jobs.act_free),
             loads.weight_free.eq(jobs.weight_free),
         ]
@@ -203,18 +189,15 @@ class Accelerator(wiring.Component):
 
         def depth(channels, slots):
             """Channels per slot of a pool."""
-            return (channels + (slots - 1)) >> (slots - 1).bit_length() if slots else 0
+            return round_up(channels, slots) if slots else 0
 
+        m.d.comb += [jobs.template[name].eq(layer[name]) for name in ("height", "width", "kernel3", "signed_acts")]
         sparse_channels = Signal.like(controller.dense_channels)
         m.d.comb += [
-            sparse_channels.eq(registers.channels - controller.dense_channels),
+            sparse_channels.eq(layer.channels - controller.dense_channels),
             jobs.start.eq(controller.run_start),
             jobs.tiles.eq(sizes.tiles),
-            jobs.images.eq(registers.images),
-            jobs.template.height.eq(registers.height),
-            jobs.template.width.eq(registers.width),
-            jobs.template.kernel3.eq(mode["kernel3"]),
-            jobs.template.signed_acts.eq(mode["signed_acts"]),
+            jobs.images.eq(layer.images),
             jobs.template.plane_rows.eq(sizes.plane_words * WORD_NIBBLES),
             jobs.dense_depth.eq(depth(controller.dense_channels, config.dense_slots)),
             jobs.sparse_depth.eq(depth(sparse_channels, config.sparse_slots)),
@@ -237,16 +220,16 @@ class Accelerator(wiring.Component):
         wiring.connect(m, turn.words, writer.words)
         wiring.connect(m, loader.param_writes, post.param_writes)
         m.d.comb += [
-            post.mode.shift.eq(registers.shift),
-            post.mode.raw.eq(mode["raw"]),
+            post.mode.shift.eq(layer.shift),
+            post.mode.raw.eq(layer.raw),
             post.tile_pixels.eq(sizes.all_pixels),
             post.start.eq(controller.run_start),
-            turn.raw.eq(mode["raw"]),
+            turn.raw.eq(layer.raw),
             turn.pixels.eq(sizes.pixels),
             turn.start.eq(controller.run_start),
-            writer.base.eq(word_address(registers.out_base)),
+            writer.base.eq(layer.out_base),
             writer.channel_words.eq(sizes.channel_words),
-            writer.channels.eq(registers.out_channels),
+            writer.channels.eq(layer.out_channels),
             writer.start.eq(controller.run_start),
             self.writes.valid.eq(writer.writes.valid | table_writer.writes.valid),
             self.writes.payload.eq(Mux(writer.writes.valid, writer.writes.payload, table_writer.writes.payload)),
@@ -260,10 +243,10 @@ class Accelerator(wiring.Component):
             counters.busy.eq(controller.busy),
             counters.blocked.eq(Cat(array.blocked for array in arrays).any()),
             counters.running.eq(jobs.running),
-            counters.waits_weights.eq(jobs.waits_weights),
-            counters.waits_acts.eq(jobs.waits_acts),
+            counters.waits_weights.eq(controller.computing & jobs.waits_weights),
+            counters.waits_acts.eq(controller.computing & jobs.waits_acts),
             counters.detecting.eq(controller.detecting),
-            counters.draining.eq(jobs.all_sent),
+            counters.draining.eq(controller.computing & jobs.all_sent),
             counters.read.eq(self.reads.valid & self.reads.ready),
             counters.write.eq(self.writes.valid & self.writes.ready),
         ]

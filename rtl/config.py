@@ -146,6 +146,21 @@ class Config:
         return self.bus_bits // RAW_BITS
 
     @property
+    def max_tiles(self) -> int:
+        """Output tiles of the largest layer."""
+        return ceil_div(self.max_out_channels, self.lanes)
+
+    @property
+    def param_rows(self) -> int:
+        """Memory words of requantisation parameters for `max_tiles` output tiles, `post_lanes` channels each."""
+        return self.max_tiles * (self.lanes // self.post_lanes)
+
+    @property
+    def max_act_groups(self) -> int:
+        """Groups of 16 channels that one slot can hold."""
+        return ceil_div(self.slot_channels, WORD_NIBBLES)
+
+    @property
     def slot_channels(self) -> int:
         """Channels that one slot can hold: all channels of a layer may fall to a single array."""
         return ceil_div(self.max_channels, self.slots)
@@ -160,7 +175,7 @@ class Config:
 
         A layer is accepted when this is at most `act_rows`.
         """
-        groups = ceil_div(ceil_div(channels, self.slots), WORD_NIBBLES)
+        groups = ceil_div(channels, self.slots * WORD_NIBBLES)
         return groups * ceil_div(height * width, WORD_NIBBLES) * WORD_NIBBLES
 
     def to_dict(self) -> dict:

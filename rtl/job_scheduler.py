@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from . import payloads
-from .config import Config, ceil_div
+from .config import Config
 from .load_scheduler import RESIDENT_IMAGES
 
 
@@ -50,7 +50,7 @@ class JobScheduler(wiring.Component):
         super().__init__(
             {
                 "start": In(1),
-                "tiles": In(payloads.bits_for(ceil_div(config.max_out_channels, config.lanes))),
+                "tiles": In(payloads.bits_for(config.max_tiles)),
                 "images": In(payloads.bits_for(config.max_images)),
                 "template": In(payloads.job(config)),
                 "dense_depth": In(depth),
@@ -127,7 +127,7 @@ class JobScheduler(wiring.Component):
         weight_halves_free = Signal(arrays)
         for number in range(arrays):
             finished = self.array_finished[number]
-            acts = Signal(range(4), name=f"acts_in_use_{number}")
+            acts = Signal(range(4), name=f"acts_in_use_{number}")  # means nothing while images are resident
             weights = Signal(range(4), name=f"weights_in_use_{number}")
             own_image = Signal.like(self.images, name=f"image_{number}")
             tile_finished = Signal(name=f"tile_finished_{number}")

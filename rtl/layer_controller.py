@@ -43,10 +43,11 @@ class LayerController(wiring.Component):
         Dense channels of the table that this layer runs with.
     new_dense_channels, nonzeros : Out
         Outcome of the last sort.
-    busy, done, status, detecting : Out
-        ``detecting``: nothing but scanning, sorting, reading or storing the table goes on.
+    busy, done, status, computing, detecting : Out
+        ``computing``: loads, jobs and outputs of the layer go on; ``detecting``: nothing but scanning, sorting, reading
+        or storing the table goes on.
 
-    Latency: `LayerSetup.LATENCY` + 3 cycles from ``start`` to ``run_start``, plus the table. Reset: idle, not done.
+    Latency: set-up and the channel table lie between ``start`` and ``run_start``. Reset: idle, not done.
     """
 
     def __init__(self, config: Config):
@@ -80,6 +81,7 @@ class LayerController(wiring.Component):
                 "new_dense_channels": Out(count),
                 "nonzeros": Out(32),
                 "busy": Out(1),
+                "computing": Out(1),
                 "done": Out(1),
                 "status": Out(8),
                 "detecting": Out(1),
@@ -91,12 +93,14 @@ class LayerController(wiring.Component):
         config = self._config
         commands = self.commands
 
-        def one_kind(dense_channels):
-            """A configuration with arrays of one kind labels every channel alike."""
-            if not config.dense_arrays:
-                return 0
-            return dense_channels if config.sparse_arrays else self.channels
+        # A table from memory may have been stored by a configuration with arrays of both kinds.
+        stored_label = self.table_dense_channels
+        if not config.dense_arrays:
+            stored_label = 0
+        elif not config.sparse_arrays:
+            stored_label = self.channels
 
+        drained = self.jobs_finished & self.outputs_finished
         m.d.comb += self.busy.eq(1)
         with m.If(self.labels.valid & self.labels.ready):
             m.d.sync += [
@@ -108,7 +112,7 @@ class LayerController(wiring.Component):
             with m.State("IDLE"):
                 m.d.comb += [self.busy.eq(0), self.setup_start.eq(self.start)]
                 with m.If(self.start):
-                    m.d.sync += self.done.eq(0)
+                    m.d.sync += [self.done.eq(0), self.dense_channels.eq(0), self.nonzeros.eq(0)]
                     m.next = "SETUP"
             with m.State("SETUP"):
                 with m.If(self.setup_done):
@@ -131,13 +135,12 @@ class LayerController(wiring.Component):
                         m.next = "TABLE"
             with m.State("TABLE"):
                 m.d.comb += self.detecting.eq(1)
-                with m.If(self.table_finished):
-                    m.d.sync += self.dense_channels.eq(one_kind(self.table_dense_channels))
-                    with m.If(self.table_bad):
-                        m.d.sync += self.status.eq(Status.BAD_TABLE)
-                        m.next = "END"
-                    with m.Else():
-                        m.next = "START"
+                with m.If(self.table_finished & self.table_bad):
+                    m.d.sync += self.status.eq(Status.BAD_TABLE)
+                    m.next = "END"
+                with m.Elif(self.table_finished):
+                    m.d.sync += self.dense_channels.eq(stored_label)
+                    m.next = "START"
             with m.State("SCAN"):
                 m.d.comb += self.detecting.eq(1)
                 with m.If(self.scan_loaded):
@@ -149,12 +152,13 @@ class LayerController(wiring.Component):
             with m.State("LABEL_FIRST"):
                 m.d.comb += [self.detecting.eq(1), self.labels.ready.eq(1)]
                 with m.If(self.labels.valid):
-                    m.d.sync += self.dense_channels.eq(one_kind(self.labels.payload.dense_channels))
+                    m.d.sync += self.dense_channels.eq(self.labels.payload.dense_channels)
                     m.next = "START"
             with m.State("START"):
                 m.d.comb += self.run_start.eq(1)
                 m.next = "RUN"
             with m.State("RUN"):
+                m.d.comb += self.computing.eq(1)
                 with m.If(self.all_sent):
                     with m.If(self.update):
                         m.next = "SORT"
@@ -162,15 +166,16 @@ class LayerController(wiring.Component):
                         m.next = "DRAIN"
             # The next run's table: sorted while the last image is computed.
             with m.State("SORT"):
-                m.d.comb += [self.detecting.eq(self.jobs_finished & self.outputs_finished), self.sorts.eq(1)]
+                m.d.comb += [self.computing.eq(1), self.detecting.eq(drained), self.sorts.eq(1)]
                 with m.If(self.sorts_ready):
                     m.next = "LABEL"
             with m.State("LABEL"):
-                m.d.comb += [self.detecting.eq(self.jobs_finished & self.outputs_finished), self.labels.ready.eq(1)]
+                m.d.comb += [self.computing.eq(1), self.detecting.eq(drained), self.labels.ready.eq(1)]
                 with m.If(self.labels.valid):
                     m.next = "DRAIN"
             with m.State("DRAIN"):
-                with m.If(self.jobs_finished & self.outputs_finished):
+                m.d.comb += self.computing.eq(1)
+                with m.If(drained):
                     with m.If(self.update):
                         m.d.comb += self.store_start.eq(1)
                         m.next = "STORE"

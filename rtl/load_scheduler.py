@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from . import payloads
-from .config import Config, ceil_div
+from .config import Config
 from .payloads import LoadKind
 
 RESIDENT_IMAGES = 2  #: so many images fit the two buffer halves and stay there for all output tiles
@@ -40,7 +40,7 @@ class LoadScheduler(wiring.Component):
         super().__init__(
             {
                 "start": In(1),
-                "tiles": In(payloads.bits_for(ceil_div(config.max_out_channels, config.lanes))),
+                "tiles": In(payloads.bits_for(config.max_tiles)),
                 "images": In(payloads.bits_for(config.max_images)),
                 "raw": In(1),
                 "update": In(1),

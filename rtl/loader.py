@@ -35,7 +35,7 @@ class Loader(wiring.Component):
 
     Latency: none of its own for weights; activations wait for the next block in the corner turn. Initiation interval: 1
     word per cycle with up to `OUTSTANDING` words on their way. Reset: nothing on its way; answers to reads from before
-    the reset must not arrive.
+    the reset are dropped as long as no new read was sent.
     """
 
     OUTSTANDING = 64
@@ -75,6 +75,12 @@ class Loader(wiring.Component):
             tags.w_en.eq(self.requests.valid & self.requests.ready),
         ]
 
+        # An answer that nothing was asked for belongs to a read from before a reset: it is dropped.
+        outstanding = Signal(range(self.OUTSTANDING + 2))
+        read = self.reads.valid & self.reads.ready
+        answered = self.answers.valid & self.answers.ready & (outstanding != 0)
+        m.d.sync += outstanding.eq(outstanding + read - answered)
+
         # Answers, in order.
         tag = Signal(tag_layout)
         there = Signal()
@@ -83,7 +89,7 @@ class Loader(wiring.Component):
             tag.eq(tags.r_data),
             there.eq(tags.r_rdy & (tag.zero | self.answers.valid)),
             tags.r_en.eq(taken),
-            self.answers.ready.eq(taken & ~tag.zero),
+            self.answers.ready.eq((taken & ~tag.zero) | (outstanding == 0)),
         ]
         parts = data.ArrayLayout(WORD_BITS, config.word_parts)(self.answers.payload)
         word = Signal(payloads.activation_word())

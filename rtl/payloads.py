@@ -135,7 +135,7 @@ def load_command(config: Config) -> data.Layout:
     return data.StructLayout(
         {
             "kind": LoadKind,
-            "tile": bits_for(config.max_out_channels // config.lanes),
+            "tile": bits_for(config.max_tiles - 1),
             "image": bits_for(config.max_images),
             "half": 1,
             "count": 1,
@@ -160,7 +160,7 @@ def load_tag(config: Config) -> data.Layout:
             "part": bits_for(config.word_parts - 1),
             "channel": bits_for(config.max_channels - 1),
             "slot": bits_for(config.arrays * config.slots - 1),
-            "row": max(row_bits(config.act_rows), row_bits(config.weight_rows)),
+            "row": max(row_bits(config.act_rows), row_bits(config.weight_rows), bits_for(config.param_rows - 1)),
         }
     )
 

@@ -6,20 +6,15 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from . import payloads
-from .config import COUNT_BITS, MULTIPLIER_BITS, OUT_BITS, SHIFT_BITS, Config, ceil_div
+from .config import COUNT_BITS, MULTIPLIER_BITS, OUT_BITS, SHIFT_BITS, Config
 
 OUT_MAX = (1 << OUT_BITS - 1) - 1
 OUT_MIN = -(1 << OUT_BITS - 1)
 
 
-def param_rows(config: Config) -> int:
-    """Rows of the parameter memory: one per group of `post_lanes` output channels, whole output tiles."""
-    return ceil_div(config.max_out_channels, config.lanes) * config.lanes // config.post_lanes
-
-
 def param_write(config: Config) -> data.Layout:
     """One memory word of parameters, `post_lanes` times payloads.post_params, into row tile * groups + group."""
-    return data.StructLayout({"row": payloads.bits_for(param_rows(config) - 1), "word": config.bus_bits})
+    return data.StructLayout({"row": payloads.bits_for(config.param_rows - 1), "word": config.bus_bits})
 
 
 class PostProcessor(wiring.Component):
@@ -79,7 +74,7 @@ class PostProcessor(wiring.Component):
         product_bits = config.acc_bits + MULTIPLIER_BITS
         shifted_bits = max(product_bits, 1 << SHIFT_BITS) + 1
 
-        rows = param_rows(config)
+        rows = config.param_rows
         row_shape = data.ArrayLayout(payloads.post_params(), lanes)
         m.submodules.memory = memory = Memory(shape=row_shape, depth=rows, init=[])
         write = memory.write_port()

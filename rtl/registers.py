@@ -25,7 +25,8 @@ class Status(IntEnum):
     OK = 0
     BAD_SHAPE = 1  #: a size is zero or above the configured maximum
     TOO_LARGE = 2  #: height x width does not fit the activation buffer for this many channels
-    BAD_TABLE = 3  #: the channel table in memory names a channel that the layer does not have
+    BAD_TABLE = 3  #: the channel table in memory is not an order of the layer's channels
+    BAD_REGISTER = 4  #: SHIFT or COUNT_SHIFT above its maximum, or a base that is not aligned to a memory word
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ _LAYOUT = [
      ("policy", 8, 2, "Labelling policy, used whenever channels are sorted.")),
     ("SHIFT", "rw", "Requantisation shift s, 0..31."),
     ("SPARSE_COUNT", "rw", "Policy threshold: a channel with at most this many non-zeros is sparse."),
-    ("COUNT_SHIFT", "rw", "A channel's bucket is min(non-zeros >> COUNT_SHIFT, 31)."),
+    ("COUNT_SHIFT", "rw", "A channel's bucket is min(non-zeros >> COUNT_SHIFT, 31); 0..15."),
     ("ACT_BASE", "rw", "Address of the activations, bytes, aligned to a memory word."),
     ("WEIGHT_BASE", "rw", "Address of the weights, likewise."),
     ("PARAM_BASE", "rw", "Address of the requantisation parameters, likewise."),
@@ -86,13 +87,13 @@ _LAYOUT = [
     ("STALL_WEIGHTS", "ro", "Cycles without work: weights not loaded yet."),
     ("STALL_ACTS", "ro", "Cycles without work: activations not loaded yet."),
     ("STALL_OUTPUT", "ro", "Cycles without work: partial sums wait for the post-processor, last outputs drain."),
-    ("STALL_OTHER", "ro", "Cycles without work: set-up, pipeline fill between images."),
-    ("OPS_DENSE", "ro", "Activations multiplied in dense arrays, each with `lanes` weights."),
-    ("OPS_SPARSE", "ro", "Activations multiplied in sparse arrays, each with `lanes` weights."),
+    ("STALL_OTHER", "ro", "Cycles without work: set-up, pipeline fill, pixels or words without a non-zero."),
+    ("OPS_DENSE", "ro", "Activations taken by dense slots, each for `lanes` weights; a slot without a channel counts."),
+    ("OPS_SPARSE", "ro", "Non-zero activations taken by sparse slots, each for `lanes` weights."),
     ("READS", "ro", "Memory words read."),
     ("WRITES", "ro", "Memory words written."),
-    ("DENSE_CHANNELS", "ro", "Channels that the last layer labelled dense."),
-    ("NONZEROS", "ro", "Non-zero activations of the layer, counted by the last sort."),
+    ("DENSE_CHANNELS", "ro", "Dense channels of the table that the last layer ran with."),
+    ("NONZEROS", "ro", "Non-zero activations of the layer; 0 when it neither scanned nor updated."),
 ]  # fmt: skip
 
 

@@ -27,7 +27,8 @@ class TableReader(wiring.Component):
     table_writes : Out(stream(payloads.table_write), always ready)
     dense_channels : Out(range(max_channels + 1))
     bad : Out(1)
-        An entry, or the number of dense channels, is out of range. Such an entry is written as channel 0.
+        An entry is out of range or was there before, or there are more dense channels than channels. Such an entry
+        is written as channel 0.
     finished : Out(1)
         One-cycle pulse after the last entry was written.
 
@@ -56,10 +57,11 @@ class TableReader(wiring.Component):
         position = Signal.like(self.channels)
         lane = Signal(range(per_word))
         entry = Signal(TABLE_ENTRY_BITS)
+        seen = Signal(self._config.max_channels)  # C entries in range, each seen once, are all channels
         legal = Signal()
         m.d.comb += [
             entry.eq(entries[lane]),
-            legal.eq(entry < self.channels),
+            legal.eq((entry < self.channels) & ~seen.bit_select(entry[: len(position)], 1)),
             self.table_writes.payload.position.eq(position),
         ]
         with m.If(legal):
@@ -68,7 +70,7 @@ class TableReader(wiring.Component):
         with m.FSM():
             with m.State("IDLE"):
                 with m.If(self.start):
-                    m.d.sync += [position.eq(0), lane.eq(0), self.bad.eq(0)]
+                    m.d.sync += [position.eq(0), lane.eq(0), self.bad.eq(0), seen.eq(0)]
                     m.next = "HEADER"
             with m.State("HEADER"):
                 m.d.comb += self.words.ready.eq(1)
@@ -83,7 +85,9 @@ class TableReader(wiring.Component):
                 ]
                 with m.If(self.words.valid):
                     m.d.sync += [position.eq(position + 1), lane.eq(lane + 1)]
-                    with m.If(~legal):
+                    with m.If(legal):
+                        m.d.sync += seen.bit_select(entry[: len(position)], 1).eq(1)
+                    with m.Else():
                         m.d.sync += self.bad.eq(1)
                     with m.If(last):
                         m.next = "DONE"

@@ -3,10 +3,21 @@
 import random
 
 import pytest
-from sqdm.rtl.config import PRESETS, ceil_div
+from sqdm.rtl.config import PRESETS, Config, ceil_div
 from sqdm.rtl.layer_setup import LayerSetup
 from sqdm.rtl.registers import Status, encode
 from streams import simulate, strobe
+
+#: Configurations at the edges of what `Config` allows, where a derived width is easily one bit short.
+CONFIGS = [
+    PRESETS["tiny"],
+    PRESETS["default"],
+    Config(name="one slot", slots=1, max_channels=1024),
+    Config(name="few pixels", max_channels=1024, max_size=15, max_images=8),
+    Config(name="part of a tile", max_out_channels=100, max_size=3, max_images=3),
+    Config(name="narrow bus", lanes=256, bus_bits=64, act_rows=64, max_size=8),
+    Config(name="many slots", slots=16, max_channels=3, max_images=1),
+]
 
 
 def maxima(config):
@@ -14,12 +25,14 @@ def maxima(config):
     return (config.max_channels, config.max_out_channels, config.max_size, config.max_size, config.max_images)
 
 
-def settle(config, shapes):
-    """(status, sizes) of every (C, K, H, W, N, kernel3, raw)."""
+def settle(config, shapes, **registers):
+    """(status, sizes) of every (C, K, H, W, N, kernel3, raw), with other registers as given."""
     device = LayerSetup(config)
     results = []
 
     async def bench(ctx):
+        for name, value in registers.items():
+            ctx.set(getattr(device, name), value)
         for channels, out_channels, height, width, images, kernel3, raw in shapes:
             for name, value in {
                 "channels": channels, "out_channels": out_channels, "height": height, "width": width,
@@ -38,9 +51,8 @@ def settle(config, shapes):
     return results
 
 
-@pytest.mark.parametrize("name", ["tiny", "default"])
-def test_derives_all_sizes(name):
-    config = PRESETS[name]
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+def test_derives_all_sizes(config):
     rng = random.Random(3)
     shapes = []
     while len(shapes) < 60:
@@ -64,6 +76,8 @@ def test_derives_all_sizes(name):
             "weight_words": tile_words * tiles,
             "out_words": out_words,
             "channel_words": out_words * images,
+            "param_words": tiles * config.lanes * 32 // config.bus_bits,
+            "table_words": 1 + ceil_div(shape[0] * 16, config.bus_bits),
         }, shape
 
 
@@ -83,3 +97,37 @@ def test_refuses_what_does_not_fit_the_activation_buffer():
               for c, *_ in shapes]  # fmt: skip
     assert Status.OK in wanted and Status.TOO_LARGE in wanted
     assert [status for status, _ in settle(config, shapes)] == wanted
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+def test_accepts_exactly_what_fits_at_the_maxima(config):
+    shapes = [
+        (channels, 1, size, size, 1, 1, 0)
+        for channels in (1, config.max_channels // 2 or 1, config.max_channels)
+        for size in (1, config.max_size // 2 or 1, config.max_size)
+    ]
+    fits = [config.act_rows_needed(shape[0], shape[2], shape[3]) <= config.act_rows for shape in shapes]
+    assert [status for status, _ in settle(config, shapes)] == [Status.OK if fit else Status.TOO_LARGE for fit in fits]
+
+
+@pytest.mark.parametrize(
+    ("register", "good", "bad"),
+    [("shift", 31, 32), ("count_shift", 15, 16)]
+    + [(f"{name}_base", 0xFFFFFFF0, 0xFFFFFFF4) for name in ("act", "weight", "param", "out", "table")],
+)
+def test_refuses_other_registers_out_of_range(register, good, bad):
+    shape = (32, 32, 8, 8, 2, 1, 0)
+    assert settle(PRESETS["tiny"], [shape], **{register: good})[0][0] is Status.OK
+    assert settle(PRESETS["tiny"], [shape], **{register: bad})[0][0] is Status.BAD_REGISTER
+
+
+def test_a_threshold_above_every_count_is_the_largest_one():
+    device = LayerSetup(PRESETS["tiny"])
+
+    async def bench(ctx):
+        for value, meant in [(0, 0), (65535, 65535), (65536, 65535), (0xFFFFFFFF, 65535)]:
+            ctx.set(device.sparse_count, value)
+            await ctx.tick()
+            assert ctx.get(device.settings.sparse_count) == meant
+
+    simulate(device, bench)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sqdm.golden.conv import requantise
 from sqdm.rtl.config import PRESETS, Config
-from sqdm.rtl.post_processor import PostProcessor, param_rows
+from sqdm.rtl.post_processor import PostProcessor
 from streams import IDLES, collect, emits_verilog, send, simulate, strobe
 
 TINY = PRESETS["tiny"]
@@ -36,7 +36,7 @@ class Layer:
 
     def param_writes(self):
         step = self.config.post_lanes
-        for row in range(param_rows(self.config)):
+        for row in range(self.config.param_rows):
             word = 0
             for lane in range(step):
                 k = row * step + lane

@@ -55,8 +55,10 @@ def test_reader_unpacks_every_entry(name, channels):
         assert outcome == {"dense": channels // 2, "bad": 0}
 
 
-@pytest.mark.parametrize(("dense", "order"), [(4, [0, 1, 2]), (1, [0, 3, 1]), (1, [0, 1, 65535])])
-def test_reader_reports_entries_out_of_range(dense, order):
+@pytest.mark.parametrize(
+    ("dense", "order"), [(4, [0, 1, 2]), (1, [0, 3, 1]), (1, [0, 1, 65535]), (0, [0, 0, 0]), (1, [2, 1, 2])]
+)
+def test_reader_reports_what_is_no_order(dense, order):
     table, outcome = read(PRESETS["tiny"], 3, memory_words(PRESETS["tiny"], dense, order))
     assert outcome["bad"] == 1
     assert all(channel < 3 for channel in table)
