@@ -177,7 +177,7 @@ class PeBench(Bench):
         if not started:
             await self.start()
         if cocotb.SIM_NAME.startswith("Icarus"):
-            # A slot that has never multiplied offers 0 and an undefined weight, whose product is undefined in Verilog alone.
+            # A slot that has never multiplied offers 0 and an undefined weight; in Verilog their product is undefined.
             jobs = [self.job(self.config.slots, (1, 1), 1, "full"), *jobs]
         for job in jobs:
             await self.load(job)
