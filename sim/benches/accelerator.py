@@ -114,12 +114,16 @@ REFUSED = [
     ({"IMAGES": "max_images"}, Status.BAD_SHAPE),
     ({"HEIGHT": 0x10003}, Status.BAD_SHAPE),
     ({"CHANNELS": 64, "HEIGHT": 16, "WIDTH": 16}, Status.TOO_LARGE),
+    ({"SHIFT": 32}, Status.BAD_REGISTER),
+    ({"COUNT_SHIFT": 16}, Status.BAD_REGISTER),
+    ({"ACT_BASE": 0x1004}, Status.BAD_REGISTER),
+    ({"TABLE_BASE": 0x1001}, Status.BAD_REGISTER),
 ]
 
 
 @cocotb.test(**TIMEOUT)
 @cocotb.parametrize(refused=REFUSED)
-async def bad_shape_is_refused_and_the_next_layer_runs(dut, refused):
+async def illegal_register_is_refused_and_the_next_layer_runs(dut, refused):
     overrides, status = refused
     tb = AcceleratorBench(dut)
     await tb.start()
@@ -133,7 +137,7 @@ async def bad_shape_is_refused_and_the_next_layer_runs(dut, refused):
 
 
 @cocotb.test(**TIMEOUT)
-@cocotb.parametrize(order=[[0, 1, 5, 3, 4], [5, 0, 1, 2, 3], [0, 1, 2, 3, 65535], None], scan_next=[False, True])
+@cocotb.parametrize(order=[[0, 1, 5, 3, 4], [5, 0, 1, 2, 3], [0, 1, 2, 3, 65535], [0, 1, 2, 2, 4], None], scan_next=[False, True])
 async def bad_table_is_refused_and_the_next_layer_runs(dut, order, scan_next):
     tb = AcceleratorBench(dut)
     await tb.start()
@@ -145,14 +149,16 @@ async def bad_table_is_refused_and_the_next_layer_runs(dut, order, scan_next):
 
 
 @cocotb.test(**TIMEOUT)
-@cocotb.parametrize(after=[5, 150, 400, 900])
-async def reset_in_mid_run_leaves_a_working_core(dut, after):
+@cocotb.parametrize(after=[5, 150, 400, 900], memory_forgets=[True, False])
+async def reset_in_mid_run_leaves_a_working_core(dut, after, memory_forgets):
     tb = AcceleratorBench(dut)
     await tb.start()
     await tb.begin(random_layer(tb, (2, 9, 20, 4, 4, 3)))
     await tb.cycles(after)
-    tb.memory.clear()
+    if memory_forgets:
+        tb.memory.clear()
     await tb.reset()
+    await tb.until(lambda: not tb.memory.answering, 1000, "the answers to reads from before the reset")
     assert await tb.read("STATUS") == 0
     assert tb.interrupt == 0
     await tb.run(random_layer(tb, (2, 5, 20, 3, 4, 3)))

@@ -41,6 +41,11 @@ class Memory:
         self._due.clear()
         self._answers.clear()
 
+    @property
+    def answering(self) -> bool:
+        """Reads were accepted that have not been answered."""
+        return bool(self._due or self._answers.pending)
+
     def _slice(self, address: int) -> slice:
         return slice(address * self._bus_bytes, (address + 1) * self._bus_bytes)
 
