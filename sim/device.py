@@ -8,13 +8,13 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+
+from sqdm.errors import DeviceError, UserError
 from sqdm.golden import layout
 from sqdm.rtl.config import Config
 from sqdm.rtl.registers import COUNTERS, ID_VALUE, REGISTERS, Status, decode
 from sqdm.sim import library
 from sqdm.sim.layer import LayerResult, LayerRun, Plan, cycle_limit
-
-from sqdm.errors import DeviceError, UserError
 
 LATENCY = 20  #: cycles from a read request to its answer, unless asked otherwise
 OUTCOMES = ("interrupt", "cycle limit", "address outside the memory")

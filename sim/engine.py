@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+
+from sqdm.errors import UserError
 from sqdm.golden.engine import ConvJob, GoldenEngine
 from sqdm.rtl.config import Config
 from sqdm.rtl.registers import COUNTERS, Policy
 from sqdm.sim.device import LATENCY, Device
 from sqdm.sim.layer import LayerResult, LayerRun, images_at_once
-
-from sqdm.errors import UserError
 
 DENSE_RUNS = 2  #: evaluations that the dense reference computes too
 

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
+
+from sqdm.errors import UserError
 from sqdm.golden import layout
 from sqdm.golden.engine import Requant
 from sqdm.golden.layout import LayerShape
 from sqdm.rtl.config import BUCKETS, WORD_NIBBLES, Config, ceil_div
 from sqdm.rtl.registers import Policy, encode
-
-from sqdm.errors import UserError
 
 SPARSE_SHARE = 0.30  #: policy threshold: a channel with more zeros than this share is sparse (paper)
 

@@ -10,10 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import sqdm.rtl
+from sqdm.errors import UserError
 from sqdm.rtl.config import Config
 from sqdm.sim import emit, toolchain
-
-from sqdm.errors import UserError
 
 TOP = "sqdm_accelerator"
 HARNESS = Path(__file__).with_name("harness.cpp")

@@ -16,11 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
+from sqdm.errors import UserError
 from sqdm.rtl.config import Config
 from sqdm.sim.library import cache_dir, digest
 from sqdm.synth.parts import component, to_rtlil
-
-from sqdm.errors import UserError
 
 WORKERS = 2
 FLIPFLOP = "$_DFF_P_"

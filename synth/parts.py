@@ -4,6 +4,7 @@ import importlib
 
 from amaranth.back import rtlil
 from amaranth.lib import wiring
+
 from sqdm.rtl.config import Config
 from sqdm.sim.emit import ports
 

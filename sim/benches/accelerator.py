@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import cocotb
 import numpy as np
+
 from sqdm.rtl.registers import ID_VALUE, REGISTERS, Policy, Status, decode, encode
 from sqdm.sim.lib import real_layers
 from sqdm.sim.lib.accelerator_bench import AcceleratorBench
@@ -137,7 +138,9 @@ async def illegal_register_is_refused_and_the_next_layer_runs(dut, refused):
 
 
 @cocotb.test(**TIMEOUT)
-@cocotb.parametrize(order=[[0, 1, 5, 3, 4], [5, 0, 1, 2, 3], [0, 1, 2, 3, 65535], [0, 1, 2, 2, 4], None], scan_next=[False, True])
+@cocotb.parametrize(
+    order=[[0, 1, 5, 3, 4], [5, 0, 1, 2, 3], [0, 1, 2, 3, 65535], [0, 1, 2, 2, 4], None], scan_next=[False, True]
+)
 async def bad_table_is_refused_and_the_next_layer_runs(dut, order, scan_next):
     tb = AcceleratorBench(dut)
     await tb.start()

@@ -1,6 +1,7 @@
 """Address generator: every request of every load against the reference model of the specification."""
 
 import cocotb
+
 from sqdm.golden import requests
 from sqdm.golden.layout import LayerShape
 from sqdm.golden.requests import Bases, RequestModel

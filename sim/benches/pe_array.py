@@ -2,6 +2,7 @@
 
 import cocotb
 import numpy as np
+
 from sqdm.golden.detector import assign_channels, channel_counts
 from sqdm.rtl.registers import Policy
 from sqdm.sim.lib import real_layers

@@ -1,6 +1,7 @@
 """Sparsity detector: channel tables and labels against the reference model."""
 
 import cocotb
+
 from sqdm.golden.detector import channel_counts
 from sqdm.rtl.config import COUNT_BITS
 from sqdm.rtl.registers import Policy

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+
 from sqdm.golden import layout
 from sqdm.golden.conv import conv_psum, requantise
 from sqdm.golden.dealing import deal

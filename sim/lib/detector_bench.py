@@ -1,6 +1,7 @@
 """Test bench of the sparsity detector: counted words, sort commands, the channel table that comes out."""
 
 import numpy as np
+
 from sqdm.golden.detector import assign_channels
 from sqdm.golden.layout import LayerShape, pack_activations
 from sqdm.rtl import payloads

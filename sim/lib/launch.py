@@ -17,6 +17,7 @@ from pathlib import Path
 from amaranth.lib import wiring
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import Icarus, Runner, Verilator
+
 from sqdm.sim import emit, toolchain
 from sqdm.sim.lib.faults import Breakable
 from sqdm.sim.lib.lock import locked

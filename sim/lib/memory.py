@@ -3,6 +3,7 @@
 from collections import deque
 
 import numpy as np
+
 from sqdm.rtl import payloads
 from sqdm.rtl.config import Config
 from sqdm.sim.lib.pace import Pace

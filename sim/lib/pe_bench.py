@@ -2,6 +2,7 @@
 
 import cocotb
 import numpy as np
+
 from sqdm.golden.conv import conv_psum
 from sqdm.rtl import payloads
 from sqdm.rtl.config import WORD_NIBBLES, Config, ceil_div

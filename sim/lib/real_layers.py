@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+
 from sqdm.golden.engine import ConvJob, Requant
 from sqdm.sim.lib.lock import locked
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from sqdm.golden import model_file
 from sqdm.sim.lib.launch import build_root, icarus_missing
 from sqdm.sim.lib.real_layers import captured

@@ -1,6 +1,7 @@
 """Launches sim/benches/address_generator.py."""
 
 import pytest
+
 from sqdm.sim.lib.devices import assert_fails, assert_passes, device
 
 MODULE = "sqdm.sim.benches.address_generator"

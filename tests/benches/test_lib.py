@@ -3,13 +3,13 @@
 import random
 
 import pytest
+
+from sqdm.errors import UserError
 from sqdm.rtl import payloads
 from sqdm.rtl.config import PRESETS
 from sqdm.sim import emit, toolchain
 from sqdm.sim.lib.codec import Codec
 from sqdm.sim.lib.scoreboard import Scoreboard
-
-from sqdm.errors import UserError
 
 TINY = PRESETS["tiny"]
 

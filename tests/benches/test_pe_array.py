@@ -1,6 +1,7 @@
 """Launches sim/benches/pe_array.py on the dense and the sparse PE array."""
 
 import pytest
+
 from sqdm.sim.lib.devices import assert_fails, assert_passes, device
 
 MODULE = "sqdm.sim.benches.pe_array"

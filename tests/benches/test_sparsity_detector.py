@@ -1,6 +1,7 @@
 """Launches sim/benches/sparsity_detector.py."""
 
 import pytest
+
 from sqdm.sim.lib.devices import assert_fails, assert_passes, device
 
 MODULE = "sqdm.sim.benches.sparsity_detector"

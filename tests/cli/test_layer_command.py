@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from sqdm.golden.conv import conv_psum
 from sqdm.sim.device import Device
 

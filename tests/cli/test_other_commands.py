@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+
 from sqdm.golden.conv import conv_psum
 from sqdm.rtl.config import PRESETS
 from sqdm.rtl.registers import REGISTERS

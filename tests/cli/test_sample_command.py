@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+
 from sqdm.golden.model_file import DEFAULT
 from sqdm.rtl.config import PRESETS
 from sqdm.sim import engine

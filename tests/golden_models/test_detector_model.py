@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from sqdm.golden.detector import assign_channels, channel_counts
 from sqdm.rtl.registers import Policy
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from sqdm.golden import layout
 from sqdm.golden.layout import LayerShape
 from sqdm.rtl.config import PRESETS, Config

@@ -1,6 +1,7 @@
 """Dealing and the address generator's reference model against examples worked by hand."""
 
 import pytest
+
 from sqdm.golden.dealing import deal, deal_pool
 from sqdm.golden.layout import LayerShape
 from sqdm.golden.requests import Bases, RequestModel

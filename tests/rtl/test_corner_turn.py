@@ -3,9 +3,10 @@
 import random
 
 import pytest
+from streams import emits_verilog, send, simulate, watch
+
 from sqdm.rtl.config import PRESETS
 from sqdm.rtl.corner_turn import CornerTurn
-from streams import emits_verilog, send, simulate, watch
 
 TINY = PRESETS["tiny"]
 SIZE = 16

@@ -1,13 +1,14 @@
 """The `LATENCY` constants that other parts and the manifest rely on, measured in the simulator."""
 
 import pytest
+from streams import simulate, strobe
+
 from sqdm.rtl.address_generator import AddressGenerator
 from sqdm.rtl.config import PRESETS
 from sqdm.rtl.dense_feeder import DenseFeeder
 from sqdm.rtl.output_writer import OutputWriter
 from sqdm.rtl.payloads import LoadKind
 from sqdm.rtl.sparse_feeder import SparseFeeder
-from streams import simulate, strobe
 
 TINY = PRESETS["tiny"]
 

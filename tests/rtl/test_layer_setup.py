@@ -3,10 +3,11 @@
 import random
 
 import pytest
+from streams import simulate, strobe
+
 from sqdm.rtl.config import PRESETS, Config, ceil_div
 from sqdm.rtl.layer_setup import LayerSetup
 from sqdm.rtl.registers import Status, encode
-from streams import simulate, strobe
 
 #: Configurations at the edges of what `Config` allows, where a derived width is easily one bit short.
 CONFIGS = [

@@ -3,10 +3,11 @@
 import random
 
 import pytest
+from streams import collect, simulate, strobe
+
 from sqdm.rtl.config import PRESETS
 from sqdm.rtl.load_scheduler import LoadScheduler
 from sqdm.rtl.payloads import LoadKind
-from streams import collect, simulate, strobe
 
 
 def loads(tiles, images, raw, update):

@@ -3,9 +3,10 @@
 import random
 
 import pytest
+from streams import emits_verilog, simulate
+
 from sqdm.rtl.config import PRESETS
 from sqdm.rtl.mac_array import MacArray
-from streams import emits_verilog, simulate
 
 TINY = PRESETS["tiny"]
 

@@ -1,9 +1,10 @@
 import random
 
 import pytest
+from streams import IDLES, collect, emits_verilog, send, simulate, strobe
+
 from sqdm.rtl.config import PRESETS, Config
 from sqdm.rtl.output_turn import OutputTurn
-from streams import IDLES, collect, emits_verilog, send, simulate, strobe
 
 TINY = PRESETS["tiny"]
 DEFAULT = PRESETS["default"]

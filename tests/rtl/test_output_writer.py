@@ -1,9 +1,10 @@
 import random
 
 import pytest
+from streams import IDLES, collect, emits_verilog, send, simulate, strobe
+
 from sqdm.rtl.config import PRESETS
 from sqdm.rtl.output_writer import OutputWriter
-from streams import IDLES, collect, emits_verilog, send, simulate, strobe
 
 TINY = PRESETS["tiny"]
 LANES = TINY.lanes

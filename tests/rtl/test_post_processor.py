@@ -2,10 +2,11 @@ import random
 
 import numpy as np
 import pytest
+from streams import IDLES, collect, emits_verilog, send, simulate, strobe
+
 from sqdm.golden.conv import requantise
 from sqdm.rtl.config import PRESETS, Config
 from sqdm.rtl.post_processor import PostProcessor
-from streams import IDLES, collect, emits_verilog, send, simulate, strobe
 
 TINY = PRESETS["tiny"]
 WIDE = Config(name="wide", lanes=16, bus_bits=64, acc_bits=32, max_channels=64, max_out_channels=40)

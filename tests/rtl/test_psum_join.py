@@ -1,9 +1,10 @@
 import random
 
 import pytest
+from streams import IDLES, collect, emits_verilog, send, simulate
+
 from sqdm.rtl.config import PRESETS
 from sqdm.rtl.psum_join import PsumJoin
-from streams import IDLES, collect, emits_verilog, send, simulate
 
 TINY = PRESETS["tiny"]
 

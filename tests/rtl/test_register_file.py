@@ -1,10 +1,11 @@
 import random
 
 import pytest
+from streams import emits_verilog, simulate
+
 from sqdm.rtl.config import PRESETS, Config
 from sqdm.rtl.register_file import ADDRESS_BITS, RegisterFile
 from sqdm.rtl.registers import ID_VALUE, REGISTERS, decode, encode
-from streams import emits_verilog, simulate
 
 CONFIGS = [*PRESETS.values(), Config(name="wide", lanes=256, dense_arrays=4, sparse_arrays=4)]
 RW = [name for name in REGISTERS if REGISTERS[name].access == "rw"]

@@ -2,9 +2,10 @@
 
 import random
 
+from streams import simulate
+
 from sqdm.rtl.config import PRESETS
 from sqdm.rtl.run_counters import COUNTED, RunCounters
-from streams import simulate
 
 CONFIG = PRESETS["tiny"]
 CAUSES = {

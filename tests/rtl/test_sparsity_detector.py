@@ -1,11 +1,12 @@
 import random
 
 import pytest
+from streams import collect, emits_verilog, send, simulate, watch
+
 from sqdm.golden.detector import assign_channels
 from sqdm.rtl.config import PRESETS, Config
 from sqdm.rtl.registers import Policy
 from sqdm.rtl.sparsity_detector import SparsityDetector
-from streams import collect, emits_verilog, send, simulate, watch
 
 TINY = PRESETS["tiny"]
 SMALL = {"slots": 2, "lanes": 16, "bus_bits": 64, "max_channels": 50, "act_rows": 256}

@@ -3,10 +3,11 @@
 import random
 
 import pytest
+from streams import IDLES, collect, send, simulate, strobe
+
 from sqdm.rtl.config import PRESETS, ceil_div
 from sqdm.rtl.table_reader import TableReader
 from sqdm.rtl.table_writer import TableWriter
-from streams import IDLES, collect, send, simulate, strobe
 
 
 def memory_words(config, dense_channels, order):

@@ -3,9 +3,10 @@
 import itertools
 
 import pytest
+from streams import simulate
+
 from sqdm.rtl.config import PRESETS
 from sqdm.rtl.tap_walker import TapWalker
-from streams import simulate
 
 TINY = PRESETS["tiny"]
 

@@ -1,6 +1,7 @@
 """Compiled devices that the simulation tests share."""
 
 import pytest
+
 from sqdm.rtl.config import PRESETS
 from sqdm.sim.device import Device
 from sqdm.sim.engine import dense_equivalent

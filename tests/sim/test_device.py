@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+
+from sqdm.errors import DeviceError
 from sqdm.golden import layout
 from sqdm.golden.detector import assign_channels, channel_counts
 from sqdm.golden.engine import GoldenEngine
@@ -9,8 +11,6 @@ from sqdm.golden.vectors import random_job
 from sqdm.rtl.registers import COUNTERS, STALLS, Policy
 from sqdm.sim.device import Device
 from sqdm.sim.layer import LayerRun, Plan
-
-from sqdm.errors import DeviceError
 
 #: seed, (C, K, H, W), kernel, images, zeros, signed, requantised
 CASES = [

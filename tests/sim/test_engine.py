@@ -5,12 +5,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+
+from sqdm.errors import UserError
 from sqdm.golden.engine import GoldenEngine
 from sqdm.golden.vectors import random_job
 from sqdm.rtl.registers import Policy
 from sqdm.sim.engine import RtlEngine, dense_equivalent
-
-from sqdm.errors import UserError
 
 
 def evaluations(count, images=2):

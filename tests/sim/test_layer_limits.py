@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+
+from sqdm.errors import UserError
 from sqdm.golden.vectors import random_job
 from sqdm.rtl.config import PRESETS
 from sqdm.sim.layer import LayerRun, Plan, check_size, images_at_once
-
-from sqdm.errors import UserError
 
 TINY = PRESETS["tiny"]
 

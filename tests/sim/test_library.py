@@ -1,10 +1,10 @@
 """Builds are cached by content, appear whole, and fail in one line."""
 
 import pytest
-from sqdm.rtl.config import PRESETS
-from sqdm.sim import library
 
 from sqdm.errors import UserError
+from sqdm.rtl.config import PRESETS
+from sqdm.sim import library
 
 TINY = PRESETS["tiny"]
 

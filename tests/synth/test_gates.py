@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from sqdm.rtl.config import PRESETS
 from sqdm.synth import gates
 from sqdm.synth.parts import PARTS, component, to_rtlil
