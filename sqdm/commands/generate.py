@@ -15,9 +15,10 @@ HEADER = "sqdm_registers.h"
 @click.option("--out", required=True, type=Path, help="Folder for the files.")
 @json_option
 def generate(config: str, out: Path, as_json: bool):
-    """Write SystemVerilog, manifest.json, a C header of the registers and a FuseSoC core file."""
+    """Write SystemVerilog, manifest.json, the registers as C header and as a page, and a FuseSoC core file."""
     from sqdm.header import c_header
     from sqdm.manifest import core_file, manifest
+    from sqdm.register_page import register_page
     from sqdm.rtl.accelerator import Accelerator
     from sqdm.rtl.config import load_config
     from sqdm.sim import emit
@@ -33,6 +34,7 @@ def generate(config: str, out: Path, as_json: bool):
             f"{TOP}.sv": verilog,
             "manifest.json": json.dumps(described, indent=1) + "\n",
             HEADER: c_header(chosen),
+            "registers.md": register_page(),
             f"{TOP}.core": core_file(TOP, f"{TOP}.sv", HEADER, chosen),
         }
         for name, text in files.items():

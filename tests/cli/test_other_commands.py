@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,6 +47,12 @@ def test_header_has_every_register_and_field(sqdm, tmp_path):
         for part in register.fields:
             mask = int(macros[f"SQDM_{register.name}_{part.name.upper()}_MASK"], 0)
             assert mask == ((1 << part.width) - 1) << part.lsb
+
+
+def test_register_page_in_docs_is_the_generated_one(sqdm, tmp_path):
+    sqdm("generate", "--config", "tiny", "--out", tmp_path)
+    docs = Path(__file__).parents[2] / "docs" / "registers.md"
+    assert docs.read_text() == (tmp_path / "registers.md").read_text()
 
 
 def test_vectors_of_a_random_layer(sqdm, tmp_path):
