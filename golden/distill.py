@@ -5,27 +5,35 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from sqdm.golden import data, edm
-from sqdm.golden.fake_quant import fake_quantise
+
+from sqdm.golden import data, edm, sampler
+from sqdm.golden.fake_quant import fake_quantise, fit_levels
 from sqdm.golden.unet import UNet
 
-STEPS = 1800
-FIRST_SHARE = 13 / 18  # of the steps belong to the first phase
+STEPS = 1750
+FIRST_SHARE = 26 / 35  # of the steps belong to the first phase: 1,300 of 1,750
 BATCH = 64
-LEARNING_RATE = 6e-4
+FIRST_RATE, SECOND_RATE = 6e-4, 3e-4
 SCALE_RATE = 2e-3
+WARM_UP = 50  # steps of the second phase: without it Adam's first steps multiply the loss by ten
 EMA = 0.99
 FIT_IMAGES = 256  # the batch that the scales are fitted to before the first step
+LEVEL_IMAGES = 576  # the batch that the factors per noise level are fitted to between the phases, 32 a level
 
 
 @dataclass(frozen=True)
 class Phase:
-    """Steps, peak learning rates of weights and of scales, and the power of c_out in the loss."""
+    """Steps, peak learning rates of weights and of scales, the power of c_out in the loss.
+
+    ``levels`` tells whether the factors per noise level learn, ``warm_up`` how many steps the rates take to rise.
+    """
 
     steps: int
     rate: float
     scale_rate: float
     power: int
+    levels: bool
+    warm_up: int
 
 
 def noisy_batch(
@@ -46,6 +54,11 @@ def network_input(x: torch.Tensor, sigma: torch.Tensor) -> tuple[torch.Tensor, t
     return c_in[:, None, None, None] * x, c_noise
 
 
+def sampler_sigma(count: int) -> torch.Tensor:
+    """The sampler's noise levels in turn: float32 (count,)."""
+    return torch.tensor(sampler.LEVELS, dtype=torch.float32)[torch.arange(count) % len(sampler.LEVELS)]
+
+
 def improve(
     student: UNet, teacher: UNet, phase: Phase, generator: torch.Generator, on_step: Callable[[float], None]
 ) -> None:
@@ -53,11 +66,14 @@ def improve(
     average = {name: value.clone() for name, value in student.state_dict().items()}
     scales = [p for name, p in student.named_parameters() if ".log_" in name]
     others = [p for name, p in student.named_parameters() if ".log_" not in name]
+    for name, parameter in student.named_parameters():
+        parameter.requires_grad_(phase.levels or not name.endswith(".log_level"))
     rates = ((others, phase.rate), (scales, phase.scale_rate))
     optimiser = torch.optim.Adam([{"params": params, "lr": rate, "peak": rate} for params, rate in rates])
     for step in range(phase.steps):
         for group in optimiser.param_groups:
-            group["lr"] = group["peak"] * 0.5 * (1 + math.cos(math.pi * step / phase.steps))
+            ramp = min(1.0, (step + 1) / (phase.warm_up + 1))
+            group["lr"] = group["peak"] * ramp * 0.5 * (1 + math.cos(math.pi * step / phase.steps))
         x, sigma, labels = noisy_batch(BATCH, generator)
         inputs = network_input(x, sigma)
         weight = edm.coefficients(sigma)[1][:, None, None, None] ** phase.power  # c_out to that power
@@ -74,13 +90,21 @@ def improve(
     student.load_state_dict(average)
 
 
+def add_levels(student: UNet, generator: torch.Generator) -> None:
+    """Fit the factors per noise level of ``student`` to a batch that has every level equally often."""
+    x, sigma, labels = noisy_batch(LEVEL_IMAGES, generator, sampler_sigma(LEVEL_IMAGES))
+    fit_levels(student, *network_input(x, sigma), labels)
+
+
 def distill(teacher: UNet, seed: int, steps: int = STEPS, on_step: Callable[[int, float], None] | None = None) -> UNet:
     """Fake-quantise ``teacher`` and train the copy for ``steps`` steps; returns the moving average of its weights.
 
     The loss is the squared difference of the two networks' raw outputs times a power of c_out: 1 in the first phase,
     half-way between EDM's loss (0, which favours the last details) and the denoiser's error; 2 in the second, which is
     that error, the one that the quality bar counts. Adam with a cosine schedule in each phase; the logarithms of the
-    scales have their own rate. ``on_step(done, loss)`` is called after every step.
+    scales have their own rate. Activation scales are the same at every noise level in the first phase; then a factor
+    per level is fitted, and trained with the rest in the second, which starts with a linear rise of the rates.
+    ``on_step(done, loss)`` is called after every step.
     """
     generator = torch.Generator().manual_seed(seed)
     x, sigma, labels = noisy_batch(FIT_IMAGES, generator)
@@ -94,6 +118,7 @@ def distill(teacher: UNet, seed: int, steps: int = STEPS, on_step: Callable[[int
             on_step(done, value)
 
     first = max(1, round(steps * FIRST_SHARE))
-    for phase in (Phase(first, LEARNING_RATE, SCALE_RATE, 1), Phase(steps - first, LEARNING_RATE, SCALE_RATE, 2)):
-        improve(student, teacher, phase, generator, report)
+    improve(student, teacher, Phase(first, FIRST_RATE, SCALE_RATE, 1, False, 0), generator, report)
+    add_levels(student, generator)
+    improve(student, teacher, Phase(steps - first, SECOND_RATE, SCALE_RATE, 2, True, WARM_UP), generator, report)
     return student.to(memory_format=torch.contiguous_format).eval()

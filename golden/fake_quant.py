@@ -3,19 +3,25 @@
 Gradients pass the rounding unchanged (straight-through), so every scale is learned together with the weights. One
 activation scale per layer for 8 bit; for 4 bit one per input channel, which costs the hardware nothing: a ReLU is
 positively homogeneous, so the host divides it out in the multiply-add that makes the codes, and the weights carry it.
+4-bit layers also have a factor g per noise level (the 18 of ``sampler.LEVELS``; any other sigma uses the nearest): the
+host divides it out in the same multiply-add, and the requantisation of the layer's output multiplies by it.
 
-    code[c] = clamp(round(x[c] / s[c])),  weight[k,c] = clamp(round(w[k,c] * s[c] / t[k])),  y[k] = t[k] * sum + bias[k]
+    code[c] = clamp(round(x[c] / (s[c] * g))),  weight[k,c] = clamp(round(w[k,c] * s[c] / t[k]))
+    y[k] = t[k] * g * sum + bias[k]
 """
 
 import copy
 from dataclasses import dataclass
 
 import torch
-from sqdm.golden.unet import UNet
 from torch import nn
 from torch.nn import functional
 
+from sqdm.golden import sampler
+from sqdm.golden.unet import UNet
+
 MINIMUM_SCALE = 1e-6
+LEVEL_CANDIDATES = torch.logspace(-1.0, 1.0, 41, base=2.0)  # factors of a noise level: half to double in 5% steps
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,11 @@ def fit_scale(x: torch.Tensor, low: int, high: int) -> torch.Tensor:
 
 
 class QuantLayer(nn.Module):
-    """A convolution or linear layer on codes; ``log_act`` is (C,) or (1,) and ``log_weight`` (K,)."""
+    """A convolution or linear layer on codes.
+
+    ``log_act`` is (C,) or (1,), ``log_weight`` (K,) and, for 4 bit, ``log_level`` (18,): zero until ``fit_levels``.
+    ``level`` (N,) or (1,), the noise level of each image, is set by the network before it runs.
+    """
 
     def __init__(self, layer: nn.Module, fmt: Format):
         super().__init__()
@@ -78,14 +88,21 @@ class QuantLayer(nn.Module):
         self.bias = None if layer.bias is None else nn.Parameter(layer.bias.detach().clone())
         self.log_act = nn.Parameter(torch.zeros(self.weight.shape[1] if fmt.bits == 4 else 1))
         self.log_weight = nn.Parameter(torch.zeros(len(self.weight)))
+        self.log_level = nn.Parameter(torch.zeros(len(sampler.LEVELS))) if fmt.bits == 4 else None
+        self.level = torch.zeros(1, dtype=torch.int64)
 
     def _channelwise(self, values: torch.Tensor) -> torch.Tensor:
         """(C,) broadcast against the layer's input."""
         return values if self.padding is None else values[:, None, None]
 
+    def level_scale(self) -> torch.Tensor | float:
+        """The factor of each image's noise level, broadcast against the layer's input and output; 1 for 8 bit."""
+        return 1.0 if self.log_level is None else self.log_level[self.level].exp()[:, None, None, None]
+
     def act_codes(self, x: torch.Tensor) -> torch.Tensor:
         """Integer-valued activations, same shape as ``x``."""
-        return round_through((x / self._channelwise(self.log_act.exp())).clamp(self.fmt.low, self.fmt.high))
+        scale = self._channelwise(self.log_act.exp()) * self.level_scale()
+        return round_through((x / scale).clamp(self.fmt.low, self.fmt.high))
 
     def folded_weight(self) -> torch.Tensor:
         """The weights times the activation scale of their input channel."""
@@ -101,7 +118,8 @@ class QuantLayer(nn.Module):
         weight = self.weight_codes() * scale
         if self.padding is None:
             return functional.linear(self.act_codes(x), weight, self.bias)
-        return functional.conv2d(self.act_codes(x), weight, self.bias, padding=self.padding)
+        psum = functional.conv2d(self.act_codes(x), weight, padding=self.padding)
+        return psum * self.level_scale() + self.bias[:, None, None]
 
     @torch.no_grad()
     def initialise(self, x: torch.Tensor) -> None:
@@ -124,6 +142,44 @@ def quant_layers(net: nn.Module) -> dict[str, QuantLayer]:
     return {name: module for name, module in net.named_modules() if isinstance(module, QuantLayer)}
 
 
+def set_levels(net: nn.Module, args: tuple) -> None:
+    """Tell every layer the noise level of each image: a hook in front of the network, ``args`` its arguments."""
+    level = torch.from_numpy(sampler.nearest_level(4 * args[1].double().numpy()))
+    for layer in quant_layers(net).values():
+        layer.level = level
+
+
+@torch.no_grad()
+def fit_levels(net: UNet, x: torch.Tensor, c_noise: torch.Tensor, labels: torch.Tensor) -> None:
+    """Set the factors per noise level of a fake-quantised network by least squares over LEVEL_CANDIDATES.
+
+    ``x``, ``c_noise``, ``labels`` as in ``fake_quantise``, with images at every level. The error of an activation
+    counts with the square of the weights that it meets. Factors fitted before are forgotten.
+    """
+    seen: dict[str, torch.Tensor] = {}
+    layers = {name: layer for name, layer in quant_layers(net).items() if layer.log_level is not None}
+
+    def remember(name):
+        return lambda module, args: seen.__setitem__(name, args[0])
+
+    hooks = [layer.register_forward_pre_hook(remember(name)) for name, layer in layers.items()]
+    for layer in layers.values():
+        layer.log_level.zero_()
+    net(x, c_noise, labels)
+    for hook in hooks:
+        hook.remove()
+    for name, layer in layers.items():
+        codes = seen[name] / layer.log_act.exp()[:, None, None]
+        weight = (layer.folded_weight() ** 2).sum((0, 2, 3))
+        for level in range(len(layer.log_level)):
+            sample = codes[layer.level == level]
+            errors = [
+                ((torch.floor(sample / g + 0.5).clamp(layer.fmt.low, layer.fmt.high) * g - sample) ** 2).sum((0, 2, 3))
+                for g in LEVEL_CANDIDATES
+            ]
+            layer.log_level[level] = LEVEL_CANDIDATES[int((torch.stack(errors) @ weight).argmin())].log()
+
+
 def fake_quantise(net: UNet, x: torch.Tensor, c_noise: torch.Tensor, labels: torch.Tensor) -> UNet:
     """A copy of ``net`` with every layer quantised and its scales fitted to the inputs seen on one batch.
 
@@ -141,6 +197,7 @@ def fake_quantise(net: UNet, x: torch.Tensor, c_noise: torch.Tensor, labels: tor
     for hook in hooks:
         hook.remove()
     quantised = copy.deepcopy(net)
+    quantised.register_forward_pre_hook(set_levels)
     for name, module in targets.items():
         parent, _, leaf = name.rpartition(".")
         layer = QuantLayer(module, FORMATS[leaf])

@@ -4,7 +4,8 @@ The golden model and a run on the RTL call these same functions, so equal codes 
 """
 
 import numpy as np
-from sqdm.golden.conv import conv_psum, saturate16
+
+from sqdm.golden.conv import MULTIPLIER_MAX, conv_psum, saturate16
 
 A_MAX = (1 << 15) - 1
 B_MAX = (1 << 31) - 1
@@ -19,6 +20,15 @@ def round_half_up(x: np.ndarray) -> np.ndarray:
 def quantise(x: np.ndarray, scale: float, low: int, high: int) -> np.ndarray:
     """clamp(floor(x / scale + 0.5), low, high) of float64 values: int16 codes."""
     return np.clip(round_half_up(x / scale), low, high).astype(np.int16)
+
+
+def multipliers(ratio: np.ndarray, level_scale: float, shift: int) -> np.ndarray:
+    """Requantisation multipliers of a layer at one noise level, uint16 (K,): round(ratio[k] * level_scale * 2**shift).
+
+    ``ratio`` float64 (K,) is one psum step in units of the output, ``level_scale`` the level's factor of the activation
+    scale. Clamped to 65535.
+    """
+    return np.minimum(round_half_up(ratio * level_scale * 2.0**shift), MULTIPLIER_MAX).astype(np.uint16)
 
 
 def linear(codes: np.ndarray, weights: np.ndarray, scale: np.ndarray, bias: np.ndarray | None) -> np.ndarray:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from sqdm.golden import host, layers
+
+from sqdm.golden import host, layers, sampler
 from sqdm.golden.conv import add_residual, conv_psum, join_planes, normalise, requantise, split_planes
 from sqdm.golden.edm import coefficients
 from sqdm.golden.engine import ConvEngine, ConvJob, Requant
@@ -41,17 +42,26 @@ class IntegerUNet:
         return skip * x + out * self.network(scale * x, c_noise, labels)
 
     def network(self, x: np.ndarray, c_noise: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """F(x, c_noise, label): float64 (N, 1, 8, 8)."""
-        emb = self.embed(c_noise, np.asarray(labels))
+        """F(x, c_noise, label): float64 (N, 1, 8, 8). Images of one noise level run together, level by level."""
+        result = np.empty(x.shape)
+        levels = sampler.nearest_level(4 * c_noise)
+        for level in np.unique(levels):
+            chosen = levels == level
+            result[chosen] = self.at_level(int(level), x[chosen], c_noise[chosen], np.asarray(labels)[chosen])
+        return result
+
+    def at_level(self, level: int, x: np.ndarray, c_noise: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """F for images that share an entry of the tables per noise level."""
+        emb = self.embed(c_noise, labels)
         y = self.first(x)
         skips = [y]
         for spec in ENCODER:
-            y = self.block(spec, y, emb)
+            y = self.block(spec, y, emb, level)
             skips.append(y)
         for spec in DECODER:
             if spec.concat:
                 y = np.concatenate([y, skips.pop()], axis=1)
-            y = self.block(spec, y, emb)
+            y = self.block(spec, y, emb, level)
         return self.last(y)
 
     def embed(self, c_noise: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -72,10 +82,18 @@ class IntegerUNet:
         scale, bias = (a[f"{name}/{label}"].astype(np.float64) for label in ("scale", "bias"))
         return host.linear(codes, a[f"{name}/weights"], scale, bias)
 
-    def requant(self, name: str) -> Requant:
-        """The output stage of a layer."""
+    def level_scale(self, name: str, level: int) -> float:
+        """Factor of a 4-bit layer's activation scales at a noise level."""
+        return float(self.arrays[f"{name}/level_scale"][level])
+
+    def requant(self, name: str, level: int | None = None) -> Requant:
+        """The output stage of a layer, for a 4-bit layer at a noise level."""
         a = self.arrays
-        return Requant(a[f"{name}/multiplier"], int(a[f"{name}/shift"]), a[f"{name}/bias"])
+        shift, bias = int(a[f"{name}/shift"]), a[f"{name}/bias"]
+        if level is None:
+            return Requant(a[f"{name}/multiplier"], shift, bias)
+        ratio = a[f"{name}/ratio"].astype(np.float64)
+        return Requant(host.multipliers(ratio, self.level_scale(name, level), shift), shift, bias)
 
     def run(self, job: ConvJob) -> np.ndarray:
         """One job through the engine."""
@@ -83,10 +101,10 @@ class IntegerUNet:
             self.on_job(job)
         return self.engine.conv(job)
 
-    def conv4(self, name: str, codes: np.ndarray) -> np.ndarray:
-        """A 4-bit 3x3 convolution: UINT4 codes to INT16."""
-        macs = self.macs[name] * len(codes)
-        return self.run(ConvJob(name, codes, False, self.arrays[f"{name}/weights"], self.requant(name), macs, 4))
+    def conv4(self, name: str, codes: np.ndarray, level: int) -> np.ndarray:
+        """A 4-bit 3x3 convolution at a noise level: UINT4 codes to INT16."""
+        macs, requant = self.macs[name] * len(codes), self.requant(name, level)
+        return self.run(ConvJob(name, codes, False, self.arrays[f"{name}/weights"], requant, macs, 4))
 
     def conv8(self, name: str, codes: np.ndarray, signed: bool) -> np.ndarray:
         """An 8-bit 3x3 convolution as nibble planes, recombined and requantised on the host."""
@@ -104,9 +122,15 @@ class IntegerUNet:
         return self.finish(name, conv_psum(codes, self.arrays[f"{name}/weights"]))
 
     def normalise(
-        self, name: str, y: np.ndarray, low: int, high: int, adaptive: np.ndarray | None = None
+        self,
+        name: str,
+        y: np.ndarray,
+        low: int,
+        high: int,
+        adaptive: np.ndarray | None = None,
+        level_scale: float = 1.0,
     ) -> np.ndarray:
-        """GroupNorm (and adaptive scale and shift, float64 (N, 2C)) to codes low..high."""
+        """GroupNorm (and adaptive scale and shift, float64 (N, 2C)) to codes low..high of scale ``level_scale``."""
         a = self.arrays
         gain, offset, unit = (a[f"{name}/{label}"].astype(np.float64) for label in ("gain", "offset", "unit"))
         if adaptive is not None:
@@ -115,6 +139,7 @@ class IntegerUNet:
         shift = int(a[f"{name}/shift"])
         pixels, groups = y.shape[2] * y.shape[3], groups_of(y.shape[1])
         epsilon = float(a[f"{name}/epsilon"])
+        gain, offset = gain / level_scale, offset / level_scale
         slope, start = host.normalise_constants(host.channel_sums(y), pixels, groups, epsilon, gain, offset, shift)
         return normalise(y, slope, start, shift, low, high)
 
@@ -128,13 +153,16 @@ class IntegerUNet:
         codes = self.normalise("norm_out", y, 0, FORMATS["conv_out"].high)
         return self.conv8("conv_out", codes, False) * float(self.arrays["conv_out/out_scale"])
 
-    def block(self, spec: BlockSpec, x: np.ndarray, emb: np.ndarray) -> np.ndarray:
+    def block(self, spec: BlockSpec, x: np.ndarray, emb: np.ndarray, level: int) -> np.ndarray:
         """One block: INT16 stream in and out, sat16(sat16(conv1) + skip) with sqrt(0.5) inside both terms."""
+        scales = [self.level_scale(f"{spec.name}.{conv}", level) for conv in ("conv0", "conv1")]
         x = {"down": host.downsample, "up": host.upsample, "": lambda same: same}[spec.resample](x)
         top = FORMATS["conv0"].high
-        y = self.conv4(f"{spec.name}.conv0", self.normalise(f"{spec.name}.norm0", x, 0, top))
+        y = self.normalise(f"{spec.name}.norm0", x, 0, top, level_scale=scales[0])
+        y = self.conv4(f"{spec.name}.conv0", y, level)
         adaptive = self.linear(f"{spec.name}.affine", emb)
-        y = self.conv4(f"{spec.name}.conv1", self.normalise(f"{spec.name}.norm1", y, 0, top, adaptive))
+        y = self.normalise(f"{spec.name}.norm1", y, 0, top, adaptive, scales[1])
+        y = self.conv4(f"{spec.name}.conv1", y, level)
         if spec.c_in == spec.c_out:
             y = add_residual(y, x, SKIP_MULTIPLIER, SKIP_SHIFT)
         else:

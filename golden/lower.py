@@ -5,20 +5,20 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from torch import nn
+
 from sqdm.golden import edm, sampler
 from sqdm.golden.conv import INT16_MAX, MULTIPLIER_MAX, SHIFT_MAX
-from sqdm.golden.distill import network_input, noisy_batch
+from sqdm.golden.distill import network_input, noisy_batch, sampler_sigma
 from sqdm.golden.fake_quant import QuantLayer, quant_layers
 from sqdm.golden.host import A_MAX
 from sqdm.golden.unet import BLOCKS, EPS, SKIP_SCALE, UNet, key
-from torch import nn
 
 TENSOR_HEADROOM = 1.5  # an INT16 tensor holds half as much again as the largest value met in calibration
 SLOPE_HEADROOM = 4.0  # likewise the slope of a normalisation
 NORMALISE_SHIFT_MAX = 24
 LAST = f"blocks.{key(BLOCKS[-1].name)}"  # its output, several times larger than the others', feeds only the last layer
 CALIBRATION_IMAGES = 512
-CALIBRATION_STEPS = 18
 
 
 def multiplier_and_shift(ratio: np.ndarray) -> tuple[np.ndarray, int]:
@@ -35,17 +35,16 @@ def multiplier_and_shift(ratio: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 @torch.no_grad()
-def calibrate(net: UNet, seed: int) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
+def calibrate(net: UNet, seed: int) -> tuple[dict[str, float], dict[str, torch.Tensor], torch.Tensor]:
     """Run the fake-quantised network on a sample and return what its tensors reach.
 
     The sample is 512 noisy train images, half at training's noise levels and half at the sampler's 18. Returns the
     largest magnitude of every quantised layer's and block's output, and for every GroupNorm the slopes
-    weight * (1 + adaptive scale) / deviation as (N, C).
+    weight * (1 + adaptive scale) / deviation as (N, C), and the noise level of each image, an index (N,).
     """
     generator = torch.Generator().manual_seed(seed)
     half = CALIBRATION_IMAGES // 2
-    ladder = torch.tensor(sampler.noise_levels(CALIBRATION_STEPS)[:-1], dtype=torch.float32)
-    sigma = torch.cat([edm.draw_sigma(half, generator), ladder[torch.arange(half) % CALIBRATION_STEPS]])
+    sigma = torch.cat([edm.draw_sigma(half, generator), sampler_sigma(half)])
     x, sigma, labels = noisy_batch(CALIBRATION_IMAGES, generator, sigma)
 
     tops: dict[str, float] = {}
@@ -76,7 +75,7 @@ def calibrate(net: UNet, seed: int) -> tuple[dict[str, float], dict[str, torch.T
     net(*network_input(x, sigma), labels)
     for hook in hooks:
         hook.remove()
-    return tops, slopes
+    return tops, slopes, torch.from_numpy(sampler.nearest_level(sigma.double().log().numpy()))
 
 
 class Lowering:
@@ -84,7 +83,7 @@ class Lowering:
 
     def __init__(self, net: UNet, seed: int):
         self.net = net
-        self.tops, self.slopes = calibrate(net, seed)
+        self.tops, self.slopes, self.levels = calibrate(net, seed)
         self.arrays: dict[str, np.ndarray] = {}
         self.stream = self.scale(lambda name: name.startswith(("conv_in", "blocks.")) and not name.startswith(LAST))
         self.tail = self.scale(lambda name: name.startswith(LAST))
@@ -110,9 +109,15 @@ class Lowering:
         """A convolution with INT16 output y = factor * (weights * codes + bias) / out_scale."""
         layer = self.net.get_submodule(module)
         ratio = layer.log_weight.detach().double().exp().numpy() * factor / out_scale
-        multiplier, shift = multiplier_and_shift(ratio)
+        if layer.log_level is None:
+            multiplier, shift = multiplier_and_shift(ratio)
+            self.put(name, multiplier=multiplier, shift=shift)
+        else:  # the integer model makes the multipliers of each noise level from the ratios
+            level_scale = layer.log_level.detach().exp()
+            _, shift = multiplier_and_shift(ratio * float(level_scale.max()))
+            self.put(name, ratio=ratio, level_scale=level_scale, shift=shift)
         bias = np.clip(np.floor(layer.bias.detach().double().numpy() * factor / out_scale + 0.5), -INT16_MAX, INT16_MAX)
-        self.put(name, weights=self.codes(layer), multiplier=multiplier, shift=shift, bias=bias.astype(np.int16))
+        self.put(name, weights=self.codes(layer), bias=bias.astype(np.int16))
 
     def linear(self, name: str) -> None:
         """A linear layer whose result stays in float64 on the host."""
@@ -124,8 +129,10 @@ class Lowering:
 
     def normalise(self, name: str, module: str, consumer: str, in_scale: float) -> None:
         """A GroupNorm in front of the layer ``consumer``, whose activation scale it divides out."""
-        norm, act = self.net.get_submodule(module), self.net.get_submodule(consumer).log_act.detach().exp()
-        steepest = float((self.slopes[module] / act).abs().max()) * in_scale
+        norm, layer = self.net.get_submodule(module), self.net.get_submodule(consumer)
+        act = layer.log_act.detach().exp()
+        level = 1.0 if layer.log_level is None else layer.log_level.detach().exp()[self.levels, None]
+        steepest = float((self.slopes[module] / act / level).abs().max()) * in_scale
         shift = min(NORMALISE_SHIFT_MAX, math.floor(math.log2(A_MAX / (SLOPE_HEADROOM * steepest))))
         unit = torch.ones(norm.num_channels) / act
         self.put(name, gain=norm.weight * unit, offset=norm.bias * unit, unit=unit, shift=shift)

@@ -17,16 +17,16 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
-from sqdm.golden import classifier, train
-from sqdm.golden.unet import UNet
 
 from sqdm.errors import UserError
+from sqdm.golden import classifier, train
+from sqdm.golden.unet import UNet
 
 DEFAULT = Path(__file__).parent / "models" / "digits"
 MANIFEST = "manifest.json"
 INTEGER, FLOAT, CLASSIFIER = "integer.npz", train.CHECKPOINT, "classifier.npz"
 FILES = (INTEGER, FLOAT, CLASSIFIER)
-FORMAT = 1
+FORMAT = 2
 PACKED = "/weights4"
 
 

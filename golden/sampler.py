@@ -14,6 +14,15 @@ def noise_levels(steps: int) -> np.ndarray:
     return np.append((high + ramp * (low - high)) ** RHO, 0.0)
 
 
+LEVELS = noise_levels(18)[:-1]  # what the tables per noise level are made for
+
+
+def nearest_level(log_sigma: np.ndarray) -> np.ndarray:
+    """Index into LEVELS of the entry nearest to each ln(sigma): int64, same shape as ``log_sigma``."""
+    edges = (np.log(LEVELS[1:]) + np.log(LEVELS[:-1])) / 2  # falling
+    return np.searchsorted(-edges, -np.asarray(log_sigma, dtype=np.float64))
+
+
 def evaluations(steps: int) -> int:
     """Network evaluations of a run: two a step (Heun) and one for the last (Euler)."""
     return 2 * steps - 1

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+
 from sqdm.golden import distill, lower
-from sqdm.golden.fake_quant import fake_quantise
+from sqdm.golden.fake_quant import fake_quantise, fit_levels
 from sqdm.golden.model_file import load_model
 from sqdm.golden.unet import UNet
 
@@ -27,9 +28,13 @@ def float_net():
 
 @pytest.fixture(scope="session")
 def fake_net(float_net):
-    """The untrained network with fitted scales, not distilled."""
-    x, sigma, labels = distill.noisy_batch(64, torch.Generator().manual_seed(1))
-    return fake_quantise(float_net, *distill.network_input(x, sigma), labels).eval()
+    """The untrained network with fitted scales, also per noise level, not distilled."""
+    generator = torch.Generator().manual_seed(1)
+    x, sigma, labels = distill.noisy_batch(64, generator)
+    net = fake_quantise(float_net, *distill.network_input(x, sigma), labels).eval()
+    x, sigma, labels = distill.noisy_batch(72, generator, distill.sampler_sigma(72))
+    fit_levels(net, *distill.network_input(x, sigma), labels)
+    return net
 
 
 @pytest.fixture(scope="session")

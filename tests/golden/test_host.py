@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
+
 from sqdm.golden import host
 from sqdm.golden.conv import normalise
-from torch.nn import functional
 
 
 def test_channel_sums_are_exact_at_the_extremes():
@@ -67,3 +68,9 @@ def test_attention_follows_torch_softmax():
     mixed = host.attend(qkv, 1e-8)
     assert mixed.dtype == np.int64
     assert np.abs(mixed / host.ATTENTION_UNIT - exact).max() < 9000 * 4 * 0.5 / host.ATTENTION_UNIT + 1e-6
+
+
+def test_multipliers_round_and_clamp():
+    assert host.multipliers(np.array([0.5, 0.25, 0.9]), 0.75, 4).tolist() == [6, 3, 11]
+    assert host.multipliers(np.array([1.0]), 1.0, 16).tolist() == [65535]
+    assert host.multipliers(np.array([1.0]), 1.0, 3).dtype == np.uint16

@@ -6,12 +6,12 @@ import shutil
 import numpy as np
 import pytest
 import torch
+
+from sqdm.errors import UserError
 from sqdm.golden import distill, evaluate, model_file, quantize
 from sqdm.golden.engine import GoldenEngine
 from sqdm.golden.integer import IntegerUNet
 from sqdm.golden.model_file import load_model, pack_nibbles, unpack_nibbles
-
-from sqdm.errors import UserError
 
 
 @pytest.fixture
@@ -46,11 +46,11 @@ def test_shipped_model_is_small():
 
 
 def test_shipped_model_keeps_its_quality(model):
-    """Limits just above what docs/numerics.md reports, so that a worse model cannot slip in."""
+    """The goal for the error; for the distance, which misses its goal of 1.05, a limit just above the report."""
     quality = model.manifest["quality"]
-    assert quality["fd"] <= 1.12 * quality["fd_float"]
+    assert quality["fd"] <= 1.075 * quality["fd_float"]
     assert quality["fd_test"] <= 1.05 * quality["fd_float_test"]
-    assert quality["mse"] <= 33e-5
+    assert quality["mse"] <= 30e-5
     assert quality["fd_images"] >= 1440 and len(quality["fd_seeds"]) >= 3
     assert quality["fd"] < quality["fd_floor"] < quality["fd_test"]
 
@@ -87,7 +87,7 @@ def test_manifest_is_not_json(copy):
 @pytest.mark.parametrize("content", ["[]", "{}", '{"format": 99}'])
 def test_manifest_of_another_format(copy, content):
     (copy / "manifest.json").write_text(content)
-    refused(copy, "must be an object with format 1")
+    refused(copy, "must be an object with format 2")
 
 
 @pytest.mark.parametrize("entry", [None, 3, {"sha256": 5, "bytes": 1}, {"sha256": "00"}])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from sqdm.golden import edm, sampler
 
 
@@ -56,3 +57,12 @@ def test_preconditioning_of_a_silent_network():
 def test_coefficients_agree_between_torch_and_numpy():
     pairs = zip(edm.coefficients(torch.tensor([2.0])), edm.coefficients(np.array([2.0])), strict=True)
     assert all(float(t[0]) == pytest.approx(float(a[0]), rel=1e-6) for t, a in pairs)
+
+
+def test_nearest_level():
+    log = np.log(sampler.LEVELS)
+    assert sampler.LEVELS.shape == (18,)
+    assert np.array_equal(sampler.nearest_level(log), np.arange(18))
+    assert np.array_equal(sampler.nearest_level(0.6 * log[:-1] + 0.4 * log[1:]), np.arange(17))
+    assert np.array_equal(sampler.nearest_level(0.4 * log[:-1] + 0.6 * log[1:]), np.arange(1, 18))
+    assert sampler.nearest_level(np.array([9.0, -9.0])).tolist() == [0, 17]

@@ -5,10 +5,10 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from sqdm.golden import classifier, data, distill, evaluate, lower, quantize, train
-from sqdm.golden.model_file import load_model
 
 from sqdm.errors import UserError
+from sqdm.golden import classifier, data, distill, evaluate, lower, quantize, train
+from sqdm.golden.model_file import load_model
 
 
 def test_split_is_stratified_and_disjoint():
@@ -37,6 +37,7 @@ def test_float_checkpoint_survives_the_file(float_net, tmp_path):
 
 def test_distillation_lowers_the_loss(float_net, monkeypatch):
     monkeypatch.setattr(distill, "FIT_IMAGES", 64)
+    monkeypatch.setattr(distill, "LEVEL_IMAGES", 36)
     losses = []
     distill.distill(float_net, 0, 12, lambda done, loss: losses.append(loss))
     assert np.mean(losses[-4:]) < 0.9 * np.mean(losses[:2])
@@ -54,6 +55,7 @@ def test_train_and_quantize_write_a_model_that_loads(tmp_path, monkeypatch):
     monkeypatch.setattr(evaluate, "denoiser_mse", partial(evaluate.denoiser_mse, count=32))
     monkeypatch.setattr(evaluate, "generate", partial(evaluate.generate, steps=2))
     monkeypatch.setattr(distill, "BATCH", 16)
+    monkeypatch.setattr(distill, "LEVEL_IMAGES", 36)
     monkeypatch.setattr(train, "BATCH", 16)
     monkeypatch.setattr(lower, "CALIBRATION_IMAGES", 64)
     stages = []
