@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sqdm.golden import data
 from torch import nn
 from torch.nn import functional
+
+from sqdm.golden import data
 
 FEATURES = 64
 EPOCHS = 30

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+
 from sqdm.golden.conv import SHIFT_MAX, conv_psum, requantise
 
 

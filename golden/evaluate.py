@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+
 from sqdm.golden import classifier, data, edm, sampler
 from sqdm.golden.distill import noisy_batch
 from sqdm.golden.frechet import frechet

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import sklearn
 import torch
-from sqdm.golden import classifier, distill, evaluate, layers, lower, model_file, train
-from sqdm.golden.engine import ConvJob, GoldenEngine
-from sqdm.golden.integer import IntegerUNet
 
 import sqdm
 from sqdm.errors import UserError
+from sqdm.golden import classifier, distill, evaluate, layers, lower, model_file, train
+from sqdm.golden.engine import ConvJob, GoldenEngine
+from sqdm.golden.integer import IntegerUNet
 
 MSE_SEED = 1000
 CLASSIFIER_SEED = 0

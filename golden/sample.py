@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
+
+from sqdm.errors import UserError
 from sqdm.golden import sampler
 from sqdm.golden.data import CLASSES
 from sqdm.golden.engine import ConvEngine
 from sqdm.golden.evaluate import Denoiser, float_denoiser
 from sqdm.golden.integer import IntegerUNet
 from sqdm.golden.model_file import Model
-
-from sqdm.errors import UserError
 
 
 def check_labels(labels: Sequence[int]) -> np.ndarray:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from sqdm.golden import data, edm
 from sqdm.golden.unet import UNet
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+from sqdm.errors import UserError
 from sqdm.golden import layers, sampler
 from sqdm.golden.engine import ConvJob, GoldenEngine, Requant
 from sqdm.golden.integer import IntegerUNet
 from sqdm.golden.model_file import Model
 from sqdm.golden.sample import check_labels, check_seed, check_steps
-
-from sqdm.errors import UserError
 
 README = """# Test vectors of one convolution
 

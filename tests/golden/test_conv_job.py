@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from sqdm.golden.conv import conv_psum, requantise
 from sqdm.golden.engine import ConvJob, GoldenEngine, Requant
 from sqdm.golden.vectors import random_job

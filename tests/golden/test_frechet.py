@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from sqdm.golden.frechet import frechet, gaussian_distance
 
 

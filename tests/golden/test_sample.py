@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+
+from sqdm.errors import UserError
 from sqdm.golden import classifier
 from sqdm.golden.engine import GoldenEngine
 from sqdm.golden.sample import sample
-
-from sqdm.errors import UserError
 
 
 def test_digits_are_what_was_asked_for(model):

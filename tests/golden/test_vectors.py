@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
+
+from sqdm.errors import UserError
 from sqdm.golden import layers
 from sqdm.golden.conv import conv_psum
 from sqdm.golden.engine import GoldenEngine
 from sqdm.golden.integer import IntegerUNet
 from sqdm.golden.sample import sample
 from sqdm.golden.vectors import capture, hex_text, random_job, write_vectors
-
-from sqdm.errors import UserError
 
 
 def read_hex(path, bits):
