@@ -1,6 +1,7 @@
 """Reference model of the sparsity detector: counts, sort and labels (docs/architecture.md, "Sorting")."""
 
 import numpy as np
+
 from sqdm.rtl.config import BALANCE_SHIFT, BUCKETS
 from sqdm.rtl.registers import Policy
 

@@ -7,6 +7,7 @@ because every layer of a sampling run is packed anew.
 from dataclasses import dataclass
 
 import numpy as np
+
 from sqdm.rtl.config import TABLE_ENTRY_BITS, WORD_BITS, WORD_NIBBLES, Config, ceil_div
 
 PARAM_BYTES = 4
