@@ -42,6 +42,8 @@ def read_checkpoint(path: Path):
     """The float network of a checkpoint of ``train``; UserError when it is not one."""
     try:
         return train.load_float(path)
+    except OSError as error:
+        raise UserError(f"checkpoint {str(path)!r} cannot be read: {error.strerror}") from None
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"checkpoint must be a float.npz of sqdm train, not {str(path)!r}: {reason}") from None
