@@ -106,7 +106,8 @@ def layer(config: Config) -> data.Layout:
 
     `*_base` are memory word addresses; `act_words` activation words of one channel (all images), `plane_words` of
     one image; `weight_words` memory words of one channel's weights (all output tiles), `tile_words` of one output
-    tile; `dense_channels` the entries of the channel table that are dense.
+    tile, `param_words` of the requantisation parameters, `table_words` of the channel table; `dense_channels` the
+    entries of the channel table that are dense.
     """
     return data.StructLayout(
         {

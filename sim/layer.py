@@ -8,7 +8,7 @@ from sqdm.errors import UserError
 from sqdm.golden import layout
 from sqdm.golden.engine import Requant
 from sqdm.golden.layout import LayerShape
-from sqdm.rtl.config import BUCKETS, WORD_NIBBLES, Config, ceil_div
+from sqdm.rtl.config import BUCKETS, Config, ceil_div
 from sqdm.rtl.registers import Policy, encode
 
 SPARSE_SHARE = 0.30  #: policy threshold: a channel with more zeros than this share is sparse (paper)
@@ -61,8 +61,7 @@ def check_size(channels: int, out_channels: int, height: int, width: int, config
     ):
         if not 1 <= value <= getattr(config, limit):
             raise UserError(f"{label} must be 1..{getattr(config, limit)} ({limit} of {config.name}), not {value}")
-    groups = ceil_div(ceil_div(channels, config.slots), WORD_NIBBLES)
-    rows = groups * WORD_NIBBLES * ceil_div(height * width, WORD_NIBBLES)
+    rows = config.act_rows_needed(channels, height, width)
     if rows > config.act_rows:
         raise UserError(
             f"height x width must fit the activation buffers: {height} x {width} with {channels} channels needs "
