@@ -18,6 +18,8 @@ WEIGHT_BITS = 4  #: a weight code, -8..7
 WORD_NIBBLES = 16  #: activations in one activation word
 WORD_BITS = WORD_NIBBLES * ACT_BITS  #: 64: 16 pixels of a channel in memory, 16 channels of a pixel in a PE array
 MAX_TAPS = 9  #: taps of the largest kernel, 3x3
+MAX_ACT = 255  #: largest magnitude of an 8-bit activation: two unsigned nibbles (two balanced digits reach 136)
+CODE_MAX = 119  #: signed 8-bit codes are -119..119, so that both balanced digits are -8..7
 MULTIPLIER_BITS = 16  #: requantisation multiplier, unsigned
 OUT_BITS = 16  #: requantised output, signed
 RAW_BITS = 32  #: partial sum written without requantisation, signed
@@ -25,7 +27,11 @@ SHIFT_BITS = 5  #: requantisation shift, 0..31
 COUNT_BITS = 16  #: non-zeros counted in one channel over all images
 BUCKETS = 32  #: resolution of the sparsity detector's sort: a channel's bucket is min(count >> count_shift, 31)
 BALANCE_SHIFT = 3  #: policy balanced expects a sparse array to need 1 + 2**-3 cycles per non-zero and slot
-TABLE_ENTRY_BITS = 16  #: one entry of a channel table in memory
+STRIDE_BITS = 20  #: distance of two channels or images in memory, in granules
+GRANULE_BITS = 64  #: unit of activation addresses: an activation word
+TABLE_ENTRY_BITS = 32  #: one entry of a channel table in memory: channel and its count of non-zeros, 16 bit each
+CONSTANT_BITS = 64  #: one channel's normalisation constants in memory: a (32 bit, 16 used) and b (32 bit)
+STATISTICS_BITS = 128  #: one channel's sum and sum of squares in memory, 64 bit each
 MAX_PRODUCT = 15 * 8  #: |activation| <= 15, |weight| <= 8
 
 
@@ -52,11 +58,12 @@ class Config:
     lanes: int = 32  #: output channels that one array computes at a time
     acc_bits: int = 24  #: width of a partial sum, signed
     bus_bits: int = 128  #: width of a memory word
-    max_channels: int = 256  #: input channels of the largest layer
-    max_out_channels: int = 256  #: output channels of the largest layer
-    max_size: int = 32  #: height and width of the largest layer, pixels
+    max_channels: int = 512  #: input channels of the largest layer
+    max_out_channels: int = 512  #: output channels of the largest layer
+    max_size: int = 32  #: height and width of the largest layer or strip of a layer, pixels
     max_images: int = 32  #: images that share one weight load
-    act_rows: int = 1024  #: activation words per slot and buffer half
+    slot_channels: int = 64  #: channels of a 3x3 layer that one slot can hold (per half of its weight buffer)
+    act_rows: int = 2048  #: activation words per slot
     psum_depth: int = 16  #: output pixels that one array may run ahead of the other
 
     def __post_init__(self):
@@ -68,20 +75,19 @@ class Config:
                 self._require(type(value) is int, field.name, "an integer")
         at_least = {
             "dense_arrays": 0, "sparse_arrays": 0, "slots": 1, "lanes": 1, "acc_bits": 1, "bus_bits": 64,
-            "max_channels": 1, "max_out_channels": 1, "max_size": 1, "max_images": 1, "act_rows": 16,
+            "max_channels": 1, "max_out_channels": 1, "max_size": 1, "max_images": 1, "slot_channels": 1, "act_rows": 32,
             "psum_depth": 4,
         }  # fmt: skip
         for key, low in at_least.items():
             self._require(getattr(self, key) >= low, key, f">= {low}")
-        for key, high in {"slots": 16, "lanes": 256, "max_channels": 1024, "max_out_channels": 1024,
-                          "max_size": 64, "act_rows": 8192, "psum_depth": 1024}.items():  # fmt: skip
+        for key, high in {"slots": 16, "lanes": 256, "max_channels": 1024, "max_out_channels": 1024, "max_size": 64,
+                          "max_images": 255, "slot_channels": 1024, "act_rows": 8192, "psum_depth": 1024}.items():  # fmt: skip
             self._require(getattr(self, key) <= high, key, f"<= {high}")
         if not 1 <= self.arrays <= 8:
             raise UserError(f"dense_arrays + sparse_arrays must be 1..8, not {self.arrays}")
-        for key in ("dense_arrays", "sparse_arrays"):
-            self._require(getattr(self, key) == 0 or is_power_of_two(getattr(self, key)), key, "0 or a power of two")
         self._require(is_power_of_two(self.slots), "slots", "a power of two")
-        self._require(is_power_of_two(self.lanes), "lanes", "a power of two")
+        self._require(is_power_of_two(self.lanes) and self.lanes >= 2 * WORD_NIBBLES, "lanes",
+                      f"a power of two >= {2 * WORD_NIBBLES} (both digits of {WORD_NIBBLES} 8-bit weights)")  # fmt: skip
         self._require(self.bus_bits in (64, 128, 256, 512), "bus_bits", "64, 128, 256 or 512")
         word = self.bus_bits // WEIGHT_BITS
         self._require(self.lanes % word == 0, "lanes",
@@ -91,9 +97,8 @@ class Config:
         self._require(self.acc_bits >= need, "acc_bits",
                       f">= {need} (longest dot product: 9 x {self.max_channels} channels x 15 x 8)")  # fmt: skip
         self._require(self.acc_bits <= RAW_BITS, "acc_bits", f"<= {RAW_BITS}")
-        limit = ceil_div(1 << COUNT_BITS, self.act_rows)
-        self._require(self.max_images < limit, "max_images",
-                      f"< {limit} (a channel's non-zeros are counted in {COUNT_BITS} bits)")  # fmt: skip
+        self._require(self.slot_channels * self.arrays * self.slots >= min(self.max_channels, WORD_NIBBLES),
+                      "slot_channels", "enough for 16 channels over all slots")  # fmt: skip
 
     def _require(self, holds: bool, key: str, rule: str):
         if not holds:
@@ -156,27 +161,38 @@ class Config:
         return self.max_tiles * (self.lanes // self.post_lanes)
 
     @property
-    def max_act_groups(self) -> int:
-        """Groups of 16 channels that one slot can hold."""
-        return ceil_div(self.slot_channels, WORD_NIBBLES)
-
-    @property
-    def slot_channels(self) -> int:
-        """Channels that one slot can hold: all channels of a layer may fall to a single array."""
-        return ceil_div(self.max_channels, self.slots)
-
-    @property
     def weight_rows(self) -> int:
         """Weight rows per slot and buffer half."""
         return self.slot_channels * MAX_TAPS
 
-    def act_rows_needed(self, channels: int, height: int, width: int) -> int:
-        """Rows of an activation buffer half that a layer takes when one array gets all its channels.
+    @property
+    def max_depth(self) -> int:
+        """Channels of one plane that a slot can hold at most: those of a 1x1 layer."""
+        return min(self.max_channels, self.weight_rows)
 
-        A layer is accepted when this is at most `act_rows`.
-        """
-        groups = ceil_div(channels, self.slots * WORD_NIBBLES)
-        return groups * ceil_div(height * width, WORD_NIBBLES) * WORD_NIBBLES
+    @property
+    def max_groups(self) -> int:
+        """Groups of 16 channels in a slot, both planes together."""
+        return 2 * ceil_div(self.max_depth, WORD_NIBBLES)
+
+    @property
+    def pixel_lanes(self) -> int:
+        """INT16 pixels that the normaliser takes per cycle: a memory word, at most one activation word's 16."""
+        return min(WORD_NIBBLES, self.bus_bits // OUT_BITS)
+
+    @property
+    def chunk_words(self) -> int:
+        """Memory words of 16 INT16 pixels, at least 1."""
+        return max(1, WORD_NIBBLES * OUT_BITS // self.bus_bits)
+
+    @property
+    def plane_bytes(self) -> int:
+        """INT16 planes are padded to a multiple of this: whole memory words and whole groups of 16 pixels."""
+        return max(WORD_NIBBLES * OUT_BITS // 8, self.bus_bytes)
+
+    def wide_channels(self, taps: int) -> int:
+        """Input channels of an 8-bit layer whose partial sums surely fit `acc_bits`."""
+        return ((1 << self.acc_bits - 1) - 1) // (taps * MAX_ACT * 8)
 
     def to_dict(self) -> dict:
         """The parameters by name, as written to `manifest.json`."""
@@ -190,8 +206,8 @@ PRESETS = {
         Config(),
         Config(name="dense", dense_arrays=2, sparse_arrays=0),
         Config(name="sparse", dense_arrays=0, sparse_arrays=2),
-        Config(name="tiny", slots=2, lanes=16, bus_bits=64, max_channels=64, max_out_channels=64,
-               max_size=16, act_rows=256, psum_depth=8),
+        Config(name="tiny", slots=2, bus_bits=64, max_channels=64, max_out_channels=128, max_size=16, max_images=16,
+               slot_channels=32, act_rows=512, psum_depth=8),
     )
 }  # fmt: skip
 
