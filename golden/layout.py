@@ -1,24 +1,37 @@
-"""Memory images of a layer's operands and results, as in docs/architecture.md, "Memory layout (channel-last)".
+"""What lies in memory beside planes: weights, parameters, constants, tables, statistics (docs/program.md).
 
-Everything is a flat uint8 array, little endian, whole memory words long; addresses inside are byte offsets. Vectorised,
-because every layer of a sampling run is packed anew.
+Everything is flat or stacked uint8 bytes, little endian. `LayerShape` has the sizes of one CONV.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from sqdm.rtl.config import TABLE_ENTRY_BITS, WORD_BITS, WORD_NIBBLES, Config, ceil_div
+from sqdm.golden.planes import digits, pack_nibbles, padded, round_up, unpack_nibbles
+from sqdm.rtl.config import (
+    CONSTANT_BITS,
+    OUT_BITS,
+    RAW_BITS,
+    STATISTICS_BITS,
+    TABLE_ENTRY_BITS,
+    WORD_NIBBLES,
+    Config,
+    ceil_div,
+)
 
 PARAM_BYTES = 4
 TABLE_ENTRY_BYTES = TABLE_ENTRY_BITS // 8
+CONSTANT_BYTES = CONSTANT_BITS // 8
+STATISTICS_BYTES = STATISTICS_BITS // 8
+WIDE_GROUP = 2 * WORD_NIBBLES  #: lanes of 16 output channels with 8-bit weights: their low digits, then their high ones
 
 
 @dataclass(frozen=True)
 class LayerShape:
-    """Sizes of one layer on one configuration, in the specification's names.
+    """Sizes of one CONV on one configuration, in the specification's names.
 
-    ``channels`` C, ``out_channels`` K, ``height`` H, ``width`` W, ``images`` N, ``taps`` 9 or 1.
+    ``channels`` C, ``out_channels`` K, ``height`` H and ``width`` W of the output strip, ``images`` N, ``taps`` 9 or 1;
+    ``two_planes``: 8-bit activations, ``wide``: 8-bit weights; ``halo`` rows of input above and below the strip.
     """
 
     config: Config
@@ -28,36 +41,44 @@ class LayerShape:
     width: int
     images: int
     taps: int
+    two_planes: bool = False
+    wide: bool = False
+    halo: int = 0
 
-    @classmethod
-    def of(cls, acts: np.ndarray, weights: np.ndarray, config: Config) -> "LayerShape":
-        """The shape of a convolution of ``acts`` (N, C, H, W) with ``weights`` (K, C, R, S)."""
-        images, channels, height, width = acts.shape
-        return cls(config, channels, weights.shape[0], height, width, images, weights.shape[2] * weights.shape[3])
+    @property
+    def planes(self) -> int:
+        """Planes of nibbles of an activation."""
+        return 2 if self.two_planes else 1
 
     @property
     def pixels(self) -> int:
+        """Pixels of one output plane."""
         return self.height * self.width
+
+    @property
+    def in_pixels(self) -> int:
+        """Pixels of one input plane."""
+        return (self.height + self.halo) * self.width
+
+    @property
+    def tile_channels(self) -> int:
+        """Output channels of a tile."""
+        return self.config.lanes // 2 if self.wide else self.config.lanes
 
     @property
     def tiles(self) -> int:
         """Output tiles."""
-        return ceil_div(self.out_channels, self.config.lanes)
+        return ceil_div(self.out_channels, self.tile_channels)
 
     @property
     def plane_words(self) -> int:
-        """Activation words of one channel and image."""
-        return ceil_div(self.pixels, WORD_NIBBLES)
+        """Activation words of one input plane."""
+        return ceil_div(self.in_pixels, WORD_NIBBLES)
 
     @property
     def plane_rows(self) -> int:
-        """Activation buffer rows between two groups of 16 channels."""
+        """Rows of an activation buffer from one group of 16 channels to the next."""
         return WORD_NIBBLES * self.plane_words
-
-    @property
-    def act_words(self) -> int:
-        """Activation words of one channel, all images."""
-        return self.images * self.plane_words
 
     @property
     def tile_words(self) -> int:
@@ -72,122 +93,134 @@ class LayerShape:
     @property
     def param_words(self) -> int:
         """Memory words of the requantisation parameters."""
-        return self.tiles * self.config.lanes * PARAM_BYTES // self.config.bus_bytes
-
-    def out_words(self, raw: bool) -> int:
-        """Memory words of one output channel and image."""
-        return ceil_div(self.pixels * (32 if raw else 16), self.config.bus_bits)
+        return self.tiles * self.tile_channels * PARAM_BYTES // self.config.bus_bytes
 
     @property
-    def act_bytes(self) -> int:
-        """Bytes of the activations, whole memory words."""
-        return ceil_div(self.channels * self.act_words, self.config.word_parts) * self.config.bus_bytes
-
-    @property
-    def weight_bytes(self) -> int:
-        return self.channels * self.weight_words * self.config.bus_bytes
-
-    @property
-    def param_bytes(self) -> int:
-        return self.param_words * self.config.bus_bytes
-
-    def out_bytes(self, raw: bool) -> int:
-        return self.out_channels * self.images * self.out_words(raw) * self.config.bus_bytes
-
-    @property
-    def table_bytes(self) -> int:
-        return table_bytes(self.channels, self.config)
+    def constant_words(self) -> int:
+        """Memory words of one image's normalisation constants."""
+        return ceil_div(self.channels * CONSTANT_BYTES, self.config.bus_bytes)
 
     @property
     def table_words(self) -> int:
-        """Memory words of the channel table."""
-        return self.table_bytes // self.config.bus_bytes
+        """Memory words of the channel tables of all planes."""
+        return self.planes * table_bytes(self.channels, self.config) // self.config.bus_bytes
+
+    def out_words(self, raw: bool) -> int:
+        """Memory words that are written of one output plane."""
+        return ceil_div(self.pixels * (RAW_BITS if raw else OUT_BITS), self.config.bus_bits)
 
 
-def table_bytes(channels: int, config: Config) -> int:
-    """Bytes of a channel table: one memory word for ``dense_channels``, then the entries."""
-    return (1 + ceil_div(channels * TABLE_ENTRY_BYTES, config.bus_bytes)) * config.bus_bytes
+def _interleave(values: np.ndarray) -> np.ndarray:
+    """Digits (..., 2n) of 8-bit codes (..., n), n a multiple of 16: 16 low digits, their 16 high ones, ..."""
+    high, low = (digit.reshape(*values.shape[:-1], -1, WORD_NIBBLES) for digit in digits(values, signed=True))
+    return np.stack((low, high), axis=-2).reshape(*values.shape[:-1], -1)
 
 
-def pad(image: np.ndarray, multiple: int) -> np.ndarray:
-    """``image`` with zeros appended up to a multiple of ``multiple`` bytes."""
-    short = -image.size % multiple
-    return np.concatenate((image, np.zeros(short, np.uint8))) if short else image
+def _join(nibbles: np.ndarray) -> np.ndarray:
+    """The inverse of `_interleave`."""
+    pairs = nibbles.reshape(*nibbles.shape[:-1], -1, 2, WORD_NIBBLES)
+    return (pairs[..., 0, :] + 16 * pairs[..., 1, :]).reshape(*nibbles.shape[:-1], -1)
 
 
-def pack_nibbles(values: np.ndarray) -> np.ndarray:
-    """Flat uint8 of an even number of 4-bit codes, two's complement where negative; element 0 is the low nibble."""
-    codes = values.reshape(-1).astype(np.uint8) & 15
-    return codes[0::2] | codes[1::2] << 4
-
-
-def pack_activations(acts: np.ndarray, config: Config) -> np.ndarray:
-    """The activations (N, C, H, W), 0..15 or -8..7, as channel planes of 16-nibble words."""
-    images, channels, height, width = acts.shape
-    pixels = height * width
-    planes = np.zeros((channels, images, ceil_div(pixels, WORD_NIBBLES) * WORD_NIBBLES), np.uint8)
-    planes[:, :, :pixels] = acts.reshape(images, channels, pixels).transpose(1, 0, 2).astype(np.uint8)
-    return pad(pack_nibbles(planes), config.bus_bytes)
-
-
-def pack_weights(weights: np.ndarray, config: Config) -> np.ndarray:
-    """The weights (K, C, R, S), -8..7, as one run per input channel: [output tile][tap][lane]."""
+def pack_weights(weights: np.ndarray, config: Config, wide: bool = False) -> np.ndarray:
+    """uint8 (C, run) of the weights (K, C, R, S): one run [output tile][tap][lane] per input channel."""
     out_channels, channels, rows, columns = weights.shape
-    tiles = ceil_div(out_channels, config.lanes)
-    padded = np.zeros((tiles * config.lanes, channels, rows * columns), np.uint8)
-    padded[:out_channels] = weights.reshape(out_channels, channels, rows * columns).astype(np.uint8)
-    runs = padded.reshape(tiles, config.lanes, channels, rows * columns).transpose(2, 0, 3, 1)
-    return pack_nibbles(np.ascontiguousarray(runs))
+    tile = config.lanes // 2 if wide else config.lanes
+    tiles, taps = ceil_div(out_channels, tile), rows * columns
+    runs = padded(weights.reshape(out_channels, channels, taps).transpose(1, 2, 0).astype(np.int16), tiles * tile)
+    runs = runs.reshape(channels, taps, tiles, tile).transpose(0, 2, 1, 3)
+    return pack_nibbles(_interleave(runs) if wide else runs).reshape(channels, -1)
 
 
-def pack_params(multiplier: np.ndarray, bias: np.ndarray, config: Config) -> np.ndarray:
+def unpack_weights(runs: np.ndarray, shape: LayerShape) -> np.ndarray:
+    """int16 (K, C, R, R) of the bytes (C, n); the inverse of `pack_weights`, bytes behind a run are ignored."""
+    nibbles = unpack_nibbles(runs[:, : shape.weight_words * shape.config.bus_bytes], signed=True)
+    values = _join(nibbles) if shape.wide else nibbles
+    values = values.reshape(shape.channels, shape.tiles, shape.taps, shape.tile_channels).transpose(1, 3, 0, 2)
+    side = 3 if shape.taps == 9 else 1
+    return values.reshape(-1, shape.channels, side, side)[: shape.out_channels]
+
+
+def weight_row_bytes(out_channels: int, config: Config) -> int:
+    """Bytes that Output.WEIGHTS writes for one pixel: 8-bit codes of all output channels, whole memory words."""
+    return round_up(round_up(out_channels, WORD_NIBBLES), config.bus_bytes)
+
+
+def pack_weight_rows(values: np.ndarray, config: Config) -> np.ndarray:
+    """uint8 (..., weight_row_bytes) of 8-bit codes (..., K), as Output.WEIGHTS writes them: K weights of a pixel."""
+    return pack_nibbles(_interleave(padded(values.astype(np.int16), weight_row_bytes(values.shape[-1], config))))
+
+
+def pack_params(multiplier: np.ndarray, bias: np.ndarray, config: Config, wide: bool = False) -> np.ndarray:
     """Multiplier uint16 (K,) in the low halves, bias int16 (K,) in the high ones, padded to whole output tiles."""
-    tiles = ceil_div(multiplier.size, config.lanes)
-    params = np.zeros((tiles * config.lanes, 2), "<u2")
+    params = np.zeros((round_up(multiplier.size, config.lanes // 2 if wide else config.lanes), 2), "<u2")
     params[: multiplier.size, 0] = multiplier
     params[: multiplier.size, 1] = bias.astype(np.int16).view(np.uint16)
     return params.reshape(-1).view(np.uint8)
 
 
-def pack_output(outputs: np.ndarray, config: Config) -> np.ndarray:
-    """The outputs (N, K, H, W), int16 or (raw) int32, as channel planes; the inverse of `unpack_output`."""
-    images, out_channels, height, width = outputs.shape
-    size = outputs.dtype.itemsize
-    plane = ceil_div(height * width * size, config.bus_bytes) * config.bus_bytes // size
-    planes = np.zeros((out_channels, images, plane), f"<i{size}")
-    planes[:, :, : height * width] = outputs.reshape(images, out_channels, -1).transpose(1, 0, 2)
-    return planes.reshape(-1).view(np.uint8)
+def unpack_params(memory: np.ndarray, out_channels: int) -> tuple[np.ndarray, np.ndarray]:
+    """``(multiplier uint16, bias int16)``, (K,) each, from the bytes at PARAM_BASE."""
+    params = np.ascontiguousarray(memory[: out_channels * PARAM_BYTES]).view("<u2").reshape(-1, 2)
+    return params[:, 0].copy(), params[:, 1].copy().view(np.int16)
 
 
-def unpack_output(memory: np.ndarray, shape: LayerShape, raw: bool) -> np.ndarray:
-    """int16 (N, K, H, W), or int32 when ``raw``, from the bytes at OUT_BASE (extra bytes behind are ignored)."""
-    size = 4 if raw else 2
-    region = np.ascontiguousarray(memory[: shape.out_bytes(raw)]).view(f"<i{size}")
-    planes = region.reshape(shape.out_channels, shape.images, -1)[:, :, : shape.pixels]
-    return np.ascontiguousarray(planes.transpose(1, 0, 2)).reshape(
-        shape.images, shape.out_channels, shape.height, shape.width
-    )
+def constant_bytes(channels: int, config: Config) -> int:
+    """Bytes of one image's normalisation constants, whole memory words."""
+    return round_up(channels * CONSTANT_BYTES, config.bus_bytes)
 
 
-def pack_table(order: np.ndarray, dense_channels: int, config: Config) -> np.ndarray:
-    """The channel table: `dense_channels` in memory word 0, then the channels in running order, 16 bit each."""
-    entries = np.zeros((table_bytes(len(order), config) // TABLE_ENTRY_BYTES,), "<u2")
-    entries[0] = dense_channels
+def pack_constants(a: np.ndarray, b: np.ndarray, config: Config) -> np.ndarray:
+    """uint8 (..., constant_bytes) of the constants a (int16 range) and b (int32 range), (..., C) each."""
+    entries = np.zeros((*a.shape, 2), "<i4")
+    entries[..., 0] = a & 0xFFFF
+    entries[..., 1] = b
+    return padded(entries.reshape(*a.shape[:-1], -1).view(np.uint8), constant_bytes(a.shape[-1], config))
+
+
+def unpack_constants(packed: np.ndarray, channels: int) -> tuple[np.ndarray, np.ndarray]:
+    """``(a, b)`` int64 (..., C) from the bytes (..., n)."""
+    words = np.ascontiguousarray(packed).view("<i4").astype(np.int64)
+    entries = words.reshape(*packed.shape[:-1], -1, 2)[..., :channels, :]
+    return ((entries[..., 0] & 0xFFFF) ^ 0x8000) - 0x8000, entries[..., 1]
+
+
+def table_bytes(channels: int, config: Config) -> int:
+    """Bytes of one plane's channel table: one memory word for ``dense_channels``, then the entries."""
+    return config.bus_bytes + round_up(channels * TABLE_ENTRY_BYTES, config.bus_bytes)
+
+
+def pack_table(order: np.ndarray, dense_channels: int, config: Config, counts: np.ndarray | None = None) -> np.ndarray:
+    """One plane's channel table: the channels in running order with the non-zeros of each (by channel; None: 0)."""
+    entries = np.zeros((table_bytes(len(order), config) // TABLE_ENTRY_BYTES, 2), "<u2")
     first = config.bus_bytes // TABLE_ENTRY_BYTES
-    entries[first : first + len(order)] = order
-    return entries.view(np.uint8)
+    entries[0, 0] = dense_channels
+    entries[first : first + len(order), 0] = order
+    if counts is not None:
+        entries[first : first + len(order), 1] = np.asarray(counts)[np.asarray(order)]
+    return entries.reshape(-1).view(np.uint8)
 
 
-def unpack_table(memory: np.ndarray, channels: int, config: Config) -> tuple[np.ndarray, int]:
-    """``(order, dense_channels)`` from the bytes at TABLE_BASE (extra bytes behind are ignored)."""
-    entries = np.ascontiguousarray(memory[: table_bytes(channels, config)]).view("<u2")
+def unpack_table(memory: np.ndarray, channels: int, config: Config) -> tuple[np.ndarray, int, np.ndarray]:
+    """``(order, dense_channels, counts by channel)`` from the bytes of one plane's table.
+
+    Counts of channels that are missing in a broken table are 0.
+    """
+    entries = np.ascontiguousarray(memory[: table_bytes(channels, config)]).view("<u2").reshape(-1, 2).astype(np.int64)
     first = config.bus_bytes // TABLE_ENTRY_BYTES
-    return entries[first : first + channels].astype(np.int64), int(entries[0])
+    order, listed = entries[first : first + channels].T
+    counts = np.zeros(1 << 16, np.int64)
+    counts[order] = listed
+    return order.copy(), int(entries[0, 0]), counts[:channels]
 
 
-def unpack_activations(memory: np.ndarray, shape: LayerShape) -> np.ndarray:
-    """The codes 0..15, uint8 (N, C, H, W), from the bytes at ACT_BASE; the inverse of `pack_activations`."""
-    packed = memory[: shape.channels * shape.act_words * WORD_BITS // 8]
-    codes = np.stack((packed & 15, packed >> 4), axis=-1).reshape(shape.channels, shape.images, shape.plane_rows)
-    planes = codes[:, :, : shape.pixels].transpose(1, 0, 2)
-    return np.ascontiguousarray(planes).reshape(shape.images, shape.channels, shape.height, shape.width)
+def pack_statistics(total: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """The sums and sums of squares (N, K) in memory order [channel][image]."""
+    return np.ascontiguousarray(np.stack((total.T, squares.T), axis=-1).astype("<i8")).reshape(-1).view(np.uint8)
+
+
+def unpack_statistics(memory: np.ndarray, out_channels: int, images: int) -> tuple[np.ndarray, np.ndarray]:
+    """``(sum, sum of squares)`` int64 (N, K) from the bytes at STATISTICS_BASE."""
+    entries = np.ascontiguousarray(memory[: out_channels * images * STATISTICS_BYTES]).view("<i8")
+    pairs = entries.reshape(out_channels, images, 2).astype(np.int64)
+    return pairs[..., 0].T, pairs[..., 1].T

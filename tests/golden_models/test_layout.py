@@ -1,4 +1,4 @@
-"""Memory images against bytes worked by hand, and as inverses of each other."""
+"""Weights, parameters, constants, tables and statistics against bytes worked by hand, and as inverses of each other."""
 
 import numpy as np
 import pytest
@@ -7,91 +7,114 @@ from sqdm.golden import layout
 from sqdm.golden.layout import LayerShape
 from sqdm.rtl.config import PRESETS, Config
 
-TINY = PRESETS["tiny"]  # 64-bit memory words, 16 lanes
+TINY = PRESETS["tiny"]  # 64-bit memory words, 32 lanes
 DEFAULT = PRESETS["default"]  # 128-bit memory words, 32 lanes
-
-
-def test_activation_planes_by_hand():
-    acts = np.zeros((2, 2, 1, 3), np.int8)  # N=2, C=2, 3 pixels: one word per image and channel
-    acts[0, 0] = [[1, 2, 3]]
-    acts[1, 0] = [[4, 5, 6]]
-    acts[0, 1] = [[7, 8, 9]]
-    acts[1, 1] = [[-1, -8, 7]]
-    words = layout.pack_activations(acts, TINY).view("<u8")
-    assert [hex(word) for word in words] == ["0x321", "0x654", "0x987", "0x78f"]
-
-
-def test_activations_fill_a_whole_memory_word():
-    acts = np.full((1, 1, 1, 17), 15, np.int8)  # 17 pixels: 2 activation words
-    assert layout.pack_activations(acts, TINY).view("<u8").tolist() == [(1 << 64) - 1, 15]
-    assert layout.pack_activations(acts[..., :1], DEFAULT).tolist() == [15] + 15 * [0]
+CONFIGS = (TINY, DEFAULT, Config(name="broad", lanes=64, bus_bits=256))
 
 
 def test_weight_run_by_hand():
-    weights = np.zeros((17, 2, 3, 3), np.int8)  # K=17: two tiles of 16 lanes
+    weights = np.zeros((33, 2, 3, 3), np.int8)  # K=33: two tiles of 32 lanes, 2 words of 64 bit a row
     weights[0, 1, 0, 0] = 1  # channel 1, tile 0, tap 0, lane 0
     weights[15, 1, 0, 1] = -1  # tap 1, lane 15
-    weights[16, 1, 2, 2] = -8  # tile 1, tap 8, lane 0
+    weights[16, 1, 0, 1] = 3  # tap 1, lane 16
+    weights[32, 1, 2, 2] = -8  # tile 1, tap 8, lane 0
     words = layout.pack_weights(weights, TINY).view("<u8")
-    expected = np.zeros(2 * 2 * 9, np.uint64)
-    expected[18 + 0] = 1
-    expected[18 + 1] = 0xF << 60
-    expected[18 + 9 + 8] = 8
-    assert words.tolist() == expected.tolist()
+    expected = np.zeros((2, 2, 9, 2), np.uint64)
+    expected[1, 0, 0, 0] = 1
+    expected[1, 0, 1] = (0xF << 60, 3)
+    expected[1, 1, 8, 0] = 8
+    assert words.reshape(expected.shape).tolist() == expected.tolist()
 
 
-def test_weight_run_of_1x1_kernels():
-    weights = np.arange(3, dtype=np.int8).reshape(1, 3, 1, 1)  # one row of 32 lanes for each channel
-    words = layout.pack_weights(weights, DEFAULT).view("<u8")
-    assert words.tolist() == [0, 0, 1, 0, 2, 0]
+def test_wide_weight_row_by_hand():
+    weights = np.zeros((17, 1, 1, 1), np.int8)  # two tiles of 16 channels on 32 lanes
+    weights[0] = 18  # 16 + 2
+    weights[15] = -119  # 16 * -7 - 7
+    weights[16] = 8  # 16 - 8
+    words = layout.pack_weights(weights, DEFAULT, wide=True).reshape(-1).view("<u8")
+    assert [hex(word) for word in words] == ["0x9000000000000002", "0x9000000000000001", "0x8", "0x1"]
+
+
+def test_weight_groups_of_wide_lanes():
+    weights = np.arange(32, dtype=np.int8).reshape(32, 1, 1, 1)  # one tile of 64 lanes: two groups of 16 channels
+    words = layout.pack_weights(weights, CONFIGS[2], wide=True).view("<u8").reshape(-1)
+    assert words.size == 4
+    rows = [[int(word) >> 4 * i & 15 for i in range(16)] for word in words]
+    assert rows[0] == [v & 15 for v in range(16)]
+    assert rows[1] == [0] * 8 + [1] * 8
+    assert rows[2] == [v & 15 for v in range(16)]
+    assert rows[3] == [1] * 8 + [2] * 8
+
+
+@pytest.mark.parametrize("taps", [1, 9])
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+def test_weights_return(config, wide, taps):
+    rng = np.random.default_rng(1)
+    side = 3 if taps == 9 else 1
+    limit = 119 if wide else 7
+    weights = rng.integers(-limit, limit + 1, (37, 5, side, side)).astype(np.int16)
+    shape = LayerShape(config, 5, 37, 4, 4, 1, taps, wide=wide)
+    runs = layout.pack_weights(weights, config, wide)
+    assert runs.shape == (5, shape.weight_words * config.bus_bytes)
+    np.testing.assert_array_equal(layout.unpack_weights(runs, shape), weights)
+
+
+@pytest.mark.parametrize("config", CONFIGS[:2], ids=lambda config: config.name)
+def test_weight_rows_are_the_weights_of_a_product(config):
+    values = np.random.default_rng(2).integers(-119, 120, (3, 40))  # 3 pixels = input channels, 40 output channels
+    rows = layout.pack_weight_rows(values, config)
+    assert rows.shape == (3, 48)
+    np.testing.assert_array_equal(rows, layout.pack_weights(values.T[:, :, None, None], config, wide=True))
+
+
+def test_weight_row_of_few_channels_fills_a_memory_word():
+    row = layout.pack_weight_rows(np.array([1, -1]), CONFIGS[2])
+    assert row.view("<u8").tolist() == [0xF1, 0, 0, 0]
 
 
 def test_params_by_hand():
     packed = layout.pack_params(np.array([1, 65535], np.uint16), np.array([-1, 2], np.int16), TINY)
-    assert packed.size == 16 * 4
+    assert packed.size == 32 * 4
     assert packed.view("<u4")[:3].tolist() == [0xFFFF0001, 0x0002FFFF, 0]
+    multiplier, bias = layout.unpack_params(packed, 2)
+    assert (multiplier.tolist(), bias.tolist()) == ([1, 65535], [-1, 2])
+    assert layout.pack_params(multiplier, bias, TINY, wide=True).size == 16 * 4
+
+
+def test_constants_by_hand():
+    packed = layout.pack_constants(np.array([-2]), np.array([-3]), DEFAULT)
+    assert [hex(word) for word in packed.view("<u8")] == ["0xfffffffd0000fffe", "0x0"]
+
+
+def test_constants_return():
+    rng = np.random.default_rng(3)
+    a, b = rng.integers(-32767, 32768, (2, 3, 5))
+    packed = layout.pack_constants(a, b * 65536, DEFAULT)
+    assert packed.shape == (3, 48)
+    back = layout.unpack_constants(packed, 5)
+    np.testing.assert_array_equal(back, (a, b * 65536))
 
 
 def test_table_by_hand():
-    packed = layout.pack_table(np.array([3, 0, 2, 1, 4]), 2, TINY)
-    assert packed.view("<u2").tolist() == [2, 0, 0, 0, 3, 0, 2, 1, 4, 0, 0, 0]
-    order, dense = layout.unpack_table(packed, 5, TINY)
-    assert (order.tolist(), dense) == ([3, 0, 2, 1, 4], 2)
-    assert layout.pack_table(np.array([0]), 1, DEFAULT).size == 32
+    packed = layout.pack_table(np.array([3, 0, 2, 1, 4]), 2, TINY, np.array([10, 11, 12, 13, 14]))
+    assert packed.view("<u2").tolist() == [2, 0, 0, 0, 3, 13, 0, 10, 2, 12, 1, 11, 4, 14, 0, 0]
+    order, dense, counts = layout.unpack_table(packed, 5, TINY)
+    assert (order.tolist(), dense, counts.tolist()) == ([3, 0, 2, 1, 4], 2, [10, 11, 12, 13, 14])
+    assert layout.pack_table(np.array([0]), 1, DEFAULT).view("<u2").tolist() == [1] + 15 * [0]
 
 
-@pytest.mark.parametrize("dtype", [np.int16, np.int32])
-@pytest.mark.parametrize("config", [TINY, DEFAULT], ids=lambda config: config.name)
-def test_output_returns(config, dtype):
-    rng = np.random.default_rng(1)
-    outputs = rng.integers(-30000, 30000, (3, 5, 3, 7)).astype(dtype)
-    shape = LayerShape(config, 1, 5, 3, 7, 3, 1)
-    packed = layout.pack_output(outputs, config)
-    assert packed.size == shape.out_bytes(dtype == np.int32)
-    returned = layout.unpack_output(packed, shape, dtype == np.int32)
-    assert returned.dtype == dtype
-    assert np.array_equal(returned, outputs)
+def test_statistics_by_hand():
+    total, squares = np.array([[-1, 2], [3, 4]]), np.array([[5, 6], [7, 1 << 40]])  # N=2, K=2
+    packed = layout.pack_statistics(total, squares)
+    assert packed.view("<i8").tolist() == [-1, 5, 3, 7, 2, 6, 4, 1 << 40]
+    np.testing.assert_array_equal(layout.unpack_statistics(packed, 2, 2), (total, squares))
 
 
-def test_output_plane_by_hand():
-    outputs = np.array([[[[1, -1]], [[2, 3]]], [[[4, 5]], [[6, 7]]]], np.int16)  # N=2, K=2, 2 pixels
-    words = layout.pack_output(outputs, TINY).view("<u8")
-    assert [hex(word) for word in words] == ["0xffff0001", "0x50004", "0x30002", "0x70006"]
-
-
-@pytest.mark.parametrize("config", [TINY, DEFAULT], ids=lambda config: config.name)
-def test_shape_sizes_are_those_of_the_images(config):
-    rng = np.random.default_rng(2)
-    acts = rng.integers(0, 16, (3, 5, 5, 7)).astype(np.int8)
-    weights = rng.integers(-8, 8, (37, 5, 3, 3)).astype(np.int8)
-    shape = LayerShape.of(acts, weights, config)
-    assert layout.pack_activations(acts, config).size == shape.act_bytes
-    assert layout.pack_weights(weights, config).size == shape.weight_bytes
-    assert layout.pack_params(np.zeros(37, np.uint16), np.zeros(37, np.int16), config).size == shape.param_bytes
-    assert layout.pack_table(np.arange(5), 0, config).size == shape.table_bytes
-    assert np.array_equal(layout.unpack_activations(layout.pack_activations(acts, config), shape), acts)
-
-
-def test_wide_rows_take_several_memory_words():
-    shape = LayerShape(Config(lanes=32, bus_bits=64), 1, 33, 1, 1, 1, 9)
-    assert (shape.tile_words, shape.weight_words, shape.param_words) == (18, 36, 32)
+def test_sizes_by_hand():
+    shape = LayerShape(DEFAULT, 5, 33, 4, 6, 2, 9, two_planes=True, wide=True, halo=1)
+    assert (shape.pixels, shape.in_pixels, shape.plane_words, shape.plane_rows) == (24, 30, 2, 32)
+    assert (shape.tile_channels, shape.tiles, shape.tile_words, shape.weight_words) == (16, 3, 9, 27)
+    assert (shape.param_words, shape.constant_words, shape.table_words) == (12, 3, 2 * (1 + 2))
+    assert (shape.out_words(False), shape.out_words(True)) == (3, 6)
+    assert LayerShape(TINY, 1, 33, 1, 1, 1, 9).tile_words == 18
