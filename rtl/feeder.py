@@ -1,6 +1,6 @@
 """What the dense and the sparse feeder have in common: their ports and the operand register."""
 
-from amaranth.hdl import Cat, Signal, signed, unsigned
+from amaranth.hdl import Cat, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
@@ -20,26 +20,28 @@ def signature_members(config: Config) -> dict:
     act_words : In(slots x 16 x 4)
     weight_rows, weight_reads : Out(slots x row), Out(slots)
         The same for the weight buffers, whose rows go to the MAC array directly.
-    step, last, acts : Out
+    step, last, shift, acts : Out
         Operands for `MacArray`, in the cycle in which the weight rows are there.
     ops : Out(range(slots + 1))
         Slots that present an operand in the next cycle.
     blocked : Out(1)
         A pixel could be closed but ``room`` is 0.
     finished : Out(1)
-        All operands of the job have been read: its buffer halves are free from the next cycle on.
+        All operands of the job have been read: its buffer rows are free from the next cycle on. The next job can be
+        taken in this very cycle.
     """
     slots = config.slots
     return {
         "jobs": In(stream.Signature(payloads.job(config))),
         "room": In(1),
-        "act_rows": Out(data.ArrayLayout(unsigned(payloads.row_bits(config.act_rows)), slots)),
+        "act_rows": Out(data.ArrayLayout(unsigned(payloads.bits_for(config.act_rows - 1)), slots)),
         "act_reads": Out(slots),
         "act_words": In(data.ArrayLayout(payloads.activation_word(), slots)),
-        "weight_rows": Out(data.ArrayLayout(unsigned(payloads.row_bits(config.weight_rows)), slots)),
+        "weight_rows": Out(data.ArrayLayout(unsigned(payloads.weight_row_bits(config)), slots)),
         "weight_reads": Out(slots),
         "step": Out(1),
         "last": Out(1),
+        "shift": Out(1),
         "acts": Out(data.ArrayLayout(signed(ACT_BITS + 1), slots)),
         "ops": Out(range(slots + 1)),
         "blocked": Out(1),
@@ -48,14 +50,20 @@ def signature_members(config: Config) -> dict:
 
 
 def accept_jobs(m, feeder, job_type):
-    """Register the next job while none is running; returns (job, running, start). The feeder pulses ``finished``."""
+    """Register the next job when none is running or the running one ends; returns (job, running, start).
+
+    ``job`` holds the running job, from the cycle after ``start`` on. The feeder pulses ``finished``.
+    """
     job = Signal(job_type)
     running = Signal()
     start = Signal()
-    m.d.comb += [feeder.jobs.ready.eq(~running), start.eq(feeder.jobs.valid & ~running)]
+    m.d.comb += [
+        feeder.jobs.ready.eq(~running | feeder.finished),
+        start.eq(feeder.jobs.valid & feeder.jobs.ready),
+    ]
     with m.If(start):
         m.d.sync += [job.eq(feeder.jobs.payload), running.eq(1)]
-    with m.If(feeder.finished):
+    with m.Elif(feeder.finished):
         m.d.sync += running.eq(0)
     return job, running, start
 
@@ -68,3 +76,8 @@ def operand(nibble, is_signed):
 def times_taps(value, kernel3):
     """``value`` * 9 for 3x3, ``value`` * 1 for 1x1, without a multiplier."""
     return value + ((value & kernel3.replicate(len(value))) << (MAX_TAPS - 1).bit_length() - 1)
+
+
+def first_weight_row(config: Config, job, where):
+    """Weight row of nibble 0 of the activation word at ``where`` (a `tap_walker.position`)."""
+    return times_taps(where.group << 4, job.kernel3) + where.tap + Mux(job.weight_half, config.weight_rows, 0)

@@ -14,6 +14,7 @@ class MacArray(wiring.Component):
     """Output-stationary array of ``slots x lanes`` multipliers: ``acc[l] += sum_s act[s] * weight[s][l]``.
 
     A lane's accumulator collects all products of one output pixel; ``last`` closes the pixel and hands the sums over.
+    ``shift`` multiplies what was collected so far by 16: between the plane HIGH and the plane LOW of 8-bit activations.
     Source: the PE of SQ-DM (arXiv 2501.15448), arranged so that a slot and not a lane carries the activation.
 
     Parameters
@@ -27,6 +28,8 @@ class MacArray(wiring.Component):
         The slots carry operands in this cycle; a slot without one presents activation 0.
     last : In(1)
         This cycle ends the pixel, with or without ``step``.
+    shift : In(1)
+        The sum is multiplied by 16 once this cycle's products, if any, are in it. Not together with ``last``.
     acts : In(slots x signed(5))
         Activations 0..15 or -8..7.
     weights : In(slots x lanes x signed(4))
@@ -36,7 +39,8 @@ class MacArray(wiring.Component):
     psums_valid : Out(1)
 
     Latency: `LATENCY` cycles from ``last`` to ``psums_valid``; initiation interval 1. Reset: accumulators 0. The
-    accumulator does not overflow: `Config` checks ``acc_bits`` against 9 taps x ``max_channels`` x 15 x 8.
+    accumulator wraps, so a psum is exact if it fits ``acc_bits``, whatever the sums on the way. `Config` checks 9 taps
+    x ``max_channels`` x 15 x 8; `Config.wide_channels` is the limit of 8-bit activations.
     """
 
     LATENCY = 1
@@ -47,6 +51,7 @@ class MacArray(wiring.Component):
             {
                 "step": In(1),
                 "last": In(1),
+                "shift": In(1),
                 "acts": In(data.ArrayLayout(signed(ACT_BITS + 1), config.slots)),
                 "weights": In(data.ArrayLayout(payloads.weight_row(config), config.slots)),
                 "psums": Out(payloads.psums(config)),
@@ -57,9 +62,12 @@ class MacArray(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         slots = self._config.slots
+        work = Signal()
         accumulate = Signal()
         close = Signal()
-        m.d.sync += [accumulate.eq(self.step | self.last), close.eq(self.last)]
+        shift = Signal()
+        m.d.comb += work.eq(self.step | self.last | self.shift)
+        m.d.sync += [accumulate.eq(work), close.eq(self.last), shift.eq(self.shift)]
 
         sum_shape = signed(PRODUCT_BITS + (slots - 1).bit_length())
         for lane in range(self._config.lanes):
@@ -72,7 +80,7 @@ class MacArray(wiring.Component):
             while len(terms) > 1:
                 terms = [a + b for a, b in zip(terms[::2], terms[1::2], strict=True)]
             step_sum = Signal(sum_shape, name=f"step_sum_{lane}")
-            with m.If(self.step | self.last):
+            with m.If(work):
                 m.d.sync += step_sum.eq(terms[0])
 
             # Stage 2: accumulate; the closing sum leaves combinationally and the accumulator restarts.
@@ -81,6 +89,8 @@ class MacArray(wiring.Component):
             m.d.comb += [total.eq(acc + step_sum), self.psums[lane].eq(total)]
             with m.If(close):
                 m.d.sync += acc.eq(0)
+            with m.Elif(shift):
+                m.d.sync += acc.eq(total << ACT_BITS)
             with m.Elif(accumulate):
                 m.d.sync += acc.eq(total)
         m.d.comb += self.psums_valid.eq(close)

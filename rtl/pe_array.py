@@ -21,7 +21,8 @@ class PeKind(enum.Enum, shape=1):
 class PeArray(wiring.Component):
     """Dense or sparse PE array: one psum per output pixel and lane, over the channels in the array's slots.
 
-    ``psum[l] = sum over slots, channels, taps of act * weight[l]``, exact. Source: DPE and SPE of SQ-DM.
+    ``psum[l] = sum over slots, channels, taps of act * weight[l]``, exact; an 8-bit activation is 16 times its digit in
+    the plane HIGH plus its digit in the plane LOW. Source: DPE and SPE of SQ-DM.
 
     Parameters
     ----------
@@ -34,7 +35,7 @@ class PeArray(wiring.Component):
     -------
     activation_writes : In(stream(payloads.activation_write), always ready)
     weight_writes : In(stream(payloads.weight_write), always ready)
-        Fill the buffers; must not touch the halves of jobs that have not ``finished``.
+        Fill the buffers; must not touch rows of jobs that have not ``finished``.
     jobs : In(stream(payloads.job))
     psums : Out(stream(payloads.psums))
         Output pixels in raster order, jobs in order; lanes x signed(acc_bits).
@@ -79,12 +80,13 @@ class PeArray(wiring.Component):
             self.finished.eq(feeder.finished),
             mac.step.eq(feeder.step),
             mac.last.eq(feeder.last),
+            mac.shift.eq(feeder.shift),
             mac.acts.eq(feeder.acts),
         ]
 
         for slot in range(config.slots):
             number = self._first_slot + slot
-            acts = memory.Memory(shape=payloads.activation_word(), depth=2 * config.act_rows, init=[])
+            acts = memory.Memory(shape=payloads.activation_word(), depth=config.act_rows, init=[])
             m.submodules[f"acts_{slot}"] = acts
             write = acts.write_port()
             read = acts.read_port()

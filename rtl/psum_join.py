@@ -13,8 +13,7 @@ class PsumJoin(wiring.Component):
 
     ``psums[l] = array_psums[0][l] + ... + array_psums[n-1][l]``
 
-    No overflow: every array sums a part of the channels of one dot product, and `Config` checks that ``acc_bits`` holds
-    the longest one with any signs, hence every partial one too.
+    The sums wrap at ``acc_bits``, so they are exact whenever the whole dot product fits: see `MacArray`.
 
     Parameters
     ----------

@@ -10,9 +10,10 @@ from .sparse_slot import SparseSlot
 
 
 class SparseFeeder(wiring.Component):
-    """Lets every slot jump from non-zero to non-zero on its own; a pixel ends when the slowest slot ends.
+    """Lets every slot jump from non-zero to non-zero on its own; a phase ends when the slowest slot ends.
 
-    The slots meet at the end of each pixel because they share the lanes' accumulators. Source: the SPE of SQ-DM.
+    The slots meet at the end of each phase, a plane of an output pixel, because they share the lanes' accumulators.
+    Source: the SPE of SQ-DM.
 
     Parameters and members: see `feeder.signature_members`.
 
@@ -34,16 +35,18 @@ class SparseFeeder(wiring.Component):
         slots = [SparseSlot(config) for _ in range(config.slots)]
         all_done = Signal()
         advance = Signal()
+        pixel_end = slots[0].pixel_end  # all slots are in the same phase
         m.d.comb += [
             all_done.eq(running & Cat(slot.done for slot in slots).all()),
-            advance.eq(all_done & self.room),
-            self.blocked.eq(all_done & ~self.room),
+            advance.eq(all_done & (self.room | ~pixel_end)),
+            self.blocked.eq(all_done & pixel_end & ~self.room),
             self.finished.eq(advance & slots[0].job_end),
         ]
         for number, slot in enumerate(slots):
             m.submodules[f"slot_{number}"] = slot
             m.d.comb += [
                 slot.job.eq(job),
+                slot.next_job.eq(self.jobs.payload),
                 slot.start.eq(start),
                 slot.advance.eq(advance),
                 self.act_rows[number].eq(slot.act_row),
@@ -54,5 +57,9 @@ class SparseFeeder(wiring.Component):
                 self.acts[number].eq(slot.act),
             ]
         m.d.comb += self.ops.eq(sum(slot.weight_read for slot in slots))
-        m.d.sync += [self.step.eq(self.weight_reads.any()), self.last.eq(advance)]
+        m.d.sync += [
+            self.step.eq(self.weight_reads.any()),
+            self.last.eq(advance & pixel_end),
+            self.shift.eq(advance & ~pixel_end),
+        ]
         return m

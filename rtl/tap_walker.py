@@ -5,20 +5,25 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from . import payloads
-from .config import MAX_TAPS, WORD_NIBBLES, Config
+from .config import MAX_TAPS, Config
 
 
 def position(config: Config) -> data.Layout:
     """One activation word to read.
 
-    ``row``: row of the activation buffer without the half; ``tap`` = 3*r + s (0 for 1x1); ``group``: 16 channels;
-    ``pixel_end``: last word of this output pixel; ``job_end``: last word of the image.
+    ``row`` of the activation buffer; ``tap`` = 3*r + s (0 for 1x1); ``group``: 16 channels, those of the plane HIGH
+    counted from ``job.groups`` on; ``high``: the word belongs to the plane HIGH; ``empty``: the plane has no channels,
+    so the word means nothing; ``phase_end``: last word of this plane of this output pixel; ``pixel_end``: last word of
+    this output pixel; ``job_end``: last word of the image.
     """
     return data.StructLayout(
         {
             "row": payloads.bits_for(config.act_rows - 1),
             "tap": payloads.bits_for(MAX_TAPS - 1),
-            "group": payloads.bits_for((config.slot_channels - 1) // WORD_NIBBLES),
+            "group": payloads.bits_for(config.max_groups - 1),
+            "high": 1,
+            "empty": 1,
+            "phase_end": 1,
             "pixel_end": 1,
             "job_end": 1,
         }
@@ -26,9 +31,11 @@ def position(config: Config) -> data.Layout:
 
 
 class TapWalker(wiring.Component):
-    """Walks (output pixel in raster order) x (tap) x (channel group), leaving out taps that fall on the zero padding.
+    """Walks (output pixel in raster order) x (plane, HIGH first) x (tap) x (channel group).
 
-    ``row = group * plane_rows + (y + r - 1) * width + (x + s - 1)``, r, s = 0..2 for 3x3 and 1 for 1x1.
+    Taps that fall on the zero padding are left out; those on a halo line are not. For output pixel (y, x)
+    ``row = act_base + plane * high_rows + group * plane_rows + (y + halo_top + r - 1) * width + (x + s - 1)``,
+    r, s = 0..2 for 3x3 and 1 for 1x1.
 
     Parameters
     ----------
@@ -37,9 +44,12 @@ class TapWalker(wiring.Component):
     Members
     -------
     job : In(payloads.job)
-        Held constant from ``start`` until the walk has ended. ``channels`` = 0 gives one position per pixel.
+        The job, constant from the cycle after ``start`` until the walk has ended. A plane HIGH without channels is left
+        out; a plane LOW without channels gives one ``empty`` position per pixel.
+    next_job : In(payloads.job)
+        The same job in the cycle of ``start``.
     start : In(1)
-        Go to the first position; it is there in the next cycle.
+        Go to the first position; it is there in the next cycle. Allowed together with the step from ``job_end``.
     step : In(1)
         Go to the next position; ignored when ``active`` is 0.
     active : Out(1)
@@ -54,6 +64,7 @@ class TapWalker(wiring.Component):
         super().__init__(
             {
                 "job": In(payloads.job(config)),
+                "next_job": In(payloads.job(config)),
                 "start": In(1),
                 "step": In(1),
                 "active": Out(1),
@@ -69,38 +80,46 @@ class TapWalker(wiring.Component):
         x = Signal(size_bits)
         r = Signal(2)
         s = Signal(2)
+        high = Signal()
         group = Signal.like(self.position.group)
-        group_row = Signal.like(self.position.row)  # group * plane_rows
-        pixel = Signal.like(self.position.row)  # y * width + x
+        group_row = Signal.like(self.position.row)  # from the plane LOW's group 0 to this group
+        pixel = Signal.like(self.position.row)  # row of the output pixel in the plane LOW's group 0
 
+        # The taps of this pixel that lie inside the input: r_low..r_high x s_low..s_high.
+        low_empty = Signal()
         kernel3 = Signal()
-        m.d.comb += kernel3.eq(job.kernel3 & (job.channels != 0))
-
-        # The taps of this pixel that lie inside the map: r_low..r_high x s_low..s_high.
+        top = Signal()
         bottom = Signal()
+        left = Signal()
         right = Signal()
         r_high = Signal(2)
         s_high = Signal(2)
         m.d.comb += [
+            low_empty.eq(job.channels_low == 0),
+            self.position.empty.eq(low_empty & ~high),
+            kernel3.eq(job.kernel3 & ~self.position.empty),
+            top.eq(y == 0),
             bottom.eq(y == job.height - 1),
+            left.eq(x == 0),
             right.eq(x == job.width - 1),
-            r_high.eq(Mux(kernel3 & ~bottom, 2, 1)),
+            r_high.eq(Mux(kernel3 & (~bottom | job.halo_bottom), 2, 1)),
             s_high.eq(Mux(kernel3 & ~right, 2, 1)),
         ]
-
-        def low(at_edge):
-            return Mux(kernel3 & ~at_edge, 0, 1)
 
         last_group = Signal.like(group)
         group_end = Signal()
         s_end = Signal()
         r_end = Signal()
+        with m.If(high):
+            m.d.comb += last_group.eq(job.groups + (job.channels_high - 1)[4:])
+        with m.Elif(~low_empty):
+            m.d.comb += last_group.eq((job.channels_low - 1)[4:])
         m.d.comb += [
-            last_group.eq(Mux(job.channels == 0, 0, (job.channels - 1)[4:])),
             group_end.eq(group == last_group),
             s_end.eq(s == s_high),
             r_end.eq(r == r_high),
-            self.position.pixel_end.eq(group_end & s_end & r_end),
+            self.position.phase_end.eq(group_end & s_end & r_end),
+            self.position.pixel_end.eq(self.position.phase_end & ~high),
             self.position.job_end.eq(self.position.pixel_end & bottom & right),
         ]
 
@@ -117,32 +136,51 @@ class TapWalker(wiring.Component):
             self.position.row.eq(group_row + tap_pixel),
             self.position.tap.eq(Mux(kernel3, (r << 1) + r + s, 0)),
             self.position.group.eq(group),
+            self.position.high.eq(high),
         ]
 
+        # The next position's plane, and whether it has more taps than the centre one.
+        source = data.View(payloads.job(self._config), Mux(self.start, self.next_job.as_value(), job.as_value()))
+        has_high = Signal()
+        next_high = Signal()
+        next_kernel3 = Signal()
+        m.d.comb += [
+            has_high.eq(source.two_planes & (source.channels_high != 0)),
+            next_high.eq(Mux(self.start | self.position.pixel_end, has_high, high & ~self.position.phase_end)),
+            next_kernel3.eq(source.kernel3 & (next_high | (source.channels_low != 0))),
+        ]
+
+        def low(at_edge):
+            return Mux(next_kernel3 & ~at_edge, 0, 1)
+
+        with m.If(self.start | (self.step & group_end)):
+            m.d.sync += [
+                group.eq(Mux(next_high, source.groups, 0)),
+                group_row.eq(Mux(next_high, source.high_rows, 0)),
+                high.eq(next_high),
+            ]
         with m.If(self.start):
             m.d.sync += [
                 self.active.eq(1),
                 y.eq(0),
                 x.eq(0),
-                pixel.eq(0),
-                group.eq(0),
-                group_row.eq(0),
-                r.eq(1),  # the first pixel lies in the top left corner: its first tap inside the map is the centre
-                s.eq(1),
+                pixel.eq(self.next_job.act_base + Mux(self.next_job.halo_top, self.next_job.width, 0)),
+                r.eq(low(~self.next_job.halo_top)),
+                s.eq(1),  # the left column is padding
             ]
         with m.Elif(self.step):
             with m.If(~group_end):
                 m.d.sync += [group.eq(group + 1), group_row.eq(group_row + job.plane_rows)]
+            with m.Elif(~s_end):
+                m.d.sync += s.eq(s + 1)
+            with m.Elif(~r_end):
+                m.d.sync += [r.eq(r + 1), s.eq(low(left))]
+            with m.Elif(high):
+                m.d.sync += [r.eq(low(top & ~job.halo_top)), s.eq(low(left))]
+            with m.Elif(~right):
+                m.d.sync += [x.eq(x + 1), pixel.eq(pixel + 1), r.eq(low(top & ~job.halo_top)), s.eq(low(0))]
+            with m.Elif(~bottom):
+                m.d.sync += [x.eq(0), y.eq(y + 1), pixel.eq(pixel + 1), r.eq(low(0)), s.eq(1)]
             with m.Else():
-                m.d.sync += [group.eq(0), group_row.eq(0)]
-                with m.If(~s_end):
-                    m.d.sync += s.eq(s + 1)
-                with m.Elif(~r_end):
-                    m.d.sync += [r.eq(r + 1), s.eq(low(x == 0))]
-                with m.Elif(~right):
-                    m.d.sync += [x.eq(x + 1), pixel.eq(pixel + 1), s.eq(low(0)), r.eq(low(y == 0))]
-                with m.Elif(~bottom):
-                    m.d.sync += [x.eq(0), y.eq(y + 1), pixel.eq(pixel + 1), s.eq(1), r.eq(low(0))]
-                with m.Else():
-                    m.d.sync += self.active.eq(0)
+                m.d.sync += self.active.eq(0)
         return m

@@ -3,62 +3,139 @@
 import itertools
 
 import pytest
-from streams import simulate
+from streams import emits_verilog, simulate
 
 from sqdm.rtl.config import PRESETS
 from sqdm.rtl.tap_walker import TapWalker
 
 TINY = PRESETS["tiny"]
+SIZES = [(1, 1), (1, 4), (4, 1), (2, 2), (3, 5), (5, 3)]
 
 
-def expected_positions(height, width, kernel3, channels, plane_rows):
-    """Every position in order, from the definition of a zero-padded convolution."""
-    taps = list(itertools.product(range(3), range(3))) if kernel3 and channels else [(1, 1)]
-    groups = max(1, -(-channels // 16))
+def make_job(size, kernel3, low, high=None, halo=(0, 0), act_base=0, spare_groups=0):
+    """The fields of a job; ``high`` is None without a plane HIGH."""
+    height, width = size
+    plane_rows = -(-(height + sum(halo)) * width // 16) * 16
+    groups = -(-max(low, high or 0, 1) // 16) + spare_groups
+    return {
+        "height": height, "width": width, "kernel3": kernel3, "halo_top": halo[0], "halo_bottom": halo[1],
+        "two_planes": int(high is not None), "channels_low": low, "channels_high": high or 0, "groups": groups,
+        "plane_rows": plane_rows, "high_rows": groups * plane_rows, "act_base": act_base,
+    }  # fmt: skip
+
+
+def expected_positions(job):
+    """Every position in order, from the definition of a convolution over a strip of the input."""
+    lines = job["halo_top"] + job["height"] + job["halo_bottom"]
     found = []
-    for y, x in itertools.product(range(height), range(width)):
-        inside = [(r, s) for r, s in taps if 0 <= y + r - 1 < height and 0 <= x + s - 1 < width]
-        for (r, s), group in itertools.product(inside, range(groups)):
-            pixel_end = (r, s) == inside[-1] and group == groups - 1
-            found.append(
-                {
-                    "row": group * plane_rows + (y + r - 1) * width + x + s - 1,
-                    "tap": 3 * r + s if kernel3 and channels else 0,
-                    "group": group,
-                    "pixel_end": pixel_end,
-                    "job_end": pixel_end and (y, x) == (height - 1, width - 1),
-                }
-            )
+    for y, x in itertools.product(range(job["height"]), range(job["width"])):
+        pixel = []
+        for high in (1, 0):
+            channels = job["channels_high"] if high else job["channels_low"]
+            if high and not (job["two_planes"] and channels):
+                continue
+            for r, s, group in itertools.product(range(3), range(3), range(max(1, -(-channels // 16)))):
+                if (r, s) != (1, 1) and not (job["kernel3"] and channels):
+                    continue
+                line, column = job["halo_top"] + y + r - 1, x + s - 1
+                if not (0 <= line < lines and 0 <= column < job["width"]):
+                    continue
+                number = high * job["groups"] + group
+                pixel.append({"high": high, "empty": int(channels == 0)})
+                if channels:
+                    pixel[-1] |= {
+                        "row": job["act_base"] + number * job["plane_rows"] + line * job["width"] + column,
+                        "tap": 3 * r + s if job["kernel3"] else 0,
+                        "group": number,
+                    }
+        for place, word in enumerate(pixel):
+            last = place == len(pixel) - 1
+            word["phase_end"] = int(last or pixel[place + 1]["high"] != word["high"])
+            word["pixel_end"] = int(last)
+            word["job_end"] = int(last and (y, x) == (job["height"] - 1, job["width"] - 1))
+        found += pixel
     return found
+
+
+async def start(ctx, device, job):
+    """The job stands at ``next_job`` only while it starts, at ``job`` only afterwards."""
+    noise = {"channels_low": 3, "channels_high": 5, "two_planes": 1, "kernel3": 1, "halo_top": 1, "act_base": 77}
+    for name, value in job.items():
+        ctx.set(getattr(device.next_job, name), value)
+    ctx.set(device.start, 1)
+    await ctx.tick()
+    ctx.set(device.start, 0)
+    for name, value in job.items():
+        ctx.set(getattr(device.job, name), value)
+        ctx.set(getattr(device.next_job, name), noise.get(name, 0))
+
+
+async def follow(ctx, device, job, then=None):
+    """Steps through the job; the last step comes together with the start of the job ``then``, if there is one."""
+    positions = expected_positions(job)
+    for number, wanted in enumerate(positions):
+        assert ctx.get(device.active), (job, number)
+        position = ctx.get(device.position)
+        for name, value in wanted.items():
+            assert getattr(position, name) == value, (job, number, name)
+        if number % 5 == 0:
+            await ctx.tick()  # it stays until it is told to step
+            assert ctx.get(device.position) == position
+        ctx.set(device.step, 1)
+        if then is not None and number == len(positions) - 1:
+            await start(ctx, device, then)
+        else:
+            await ctx.tick()
+        ctx.set(device.step, 0)
+    assert bool(ctx.get(device.active)) == (then is not None), job
+
+
+def run(jobs):
+    """One job after the other; every second one starts in the cycle in which the one before ends."""
+    device = TapWalker(TINY)
+
+    async def bench(ctx):
+        for first, second in zip(jobs[::2], [*jobs[1::2], None], strict=False):
+            await start(ctx, device, first)
+            await follow(ctx, device, first, second)
+            if second is not None:
+                await follow(ctx, device, second)
+
+    simulate(device, bench, limit=60_000)
 
 
 @pytest.mark.parametrize("kernel3", [0, 1])
 @pytest.mark.parametrize("channels", [0, 1, 16, 17, 32])
 def test_visits_exactly_the_taps_inside_the_map(kernel3, channels):
-    device = TapWalker(TINY)
+    run([make_job(size, kernel3, channels) for size in SIZES])
 
-    async def bench(ctx):
-        for height, width in [(1, 1), (1, 4), (4, 1), (2, 2), (3, 5), (5, 3), (4, 4)]:
-            plane_rows = -(-height * width // 16) * 16
-            for name, value in {
-                "height": height, "width": width, "kernel3": kernel3, "channels": channels, "plane_rows": plane_rows,
-            }.items():  # fmt: skip
-                ctx.set(getattr(device.job, name), value)
-            ctx.set(device.start, 1)
-            await ctx.tick()
-            ctx.set(device.start, 0)
-            for number, wanted in enumerate(expected_positions(height, width, kernel3, channels, plane_rows)):
-                assert ctx.get(device.active), (height, width, number)
-                position = ctx.get(device.position)
-                for name, value in wanted.items():
-                    if name != "tap" or channels:
-                        assert getattr(position, name) == value, (height, width, number, name)
-                if number % 3 == 0:
-                    await ctx.tick()  # it stays until it is told to step
-                    assert ctx.get(device.position.row) == wanted["row"]
-                ctx.set(device.step, 1)
-                await ctx.tick()
-                ctx.set(device.step, 0)
-            assert not ctx.get(device.active), (height, width)
 
-    simulate(device, bench, limit=60_000)
+@pytest.mark.parametrize("kernel3", [0, 1])
+@pytest.mark.parametrize("low", [0, 1, 17])
+@pytest.mark.parametrize("high", [0, 1, 17])
+def test_plane_high_comes_first_in_every_pixel(kernel3, low, high):
+    run([make_job(size, kernel3, low, high, spare_groups=size[0] % 2) for size in SIZES])
+
+
+@pytest.mark.parametrize("halo", [(1, 0), (0, 1), (1, 1)])
+def test_halo_lines_are_read(halo):
+    run(
+        [
+            make_job(size, 1, low, high, halo, act_base)
+            for size, act_base in zip(SIZES, (0, 16, 32, 48, 208, 256), strict=True)
+            for low, high in ((5, None), (0, 3))
+        ]
+    )
+
+
+def test_halo_above_a_1x1_is_passed_over():
+    run([make_job((2, 3), 0, 17, None, (1, 1), 32)])
+
+
+def test_positions_begin_at_the_base():
+    cases = itertools.product((0, 1), (None, 2), (16, 128))
+    run([make_job((3, 5), kernel3, 17, high, act_base=base) for kernel3, high, base in cases])
+
+
+def test_emits_verilog():
+    assert emits_verilog(TapWalker(TINY), "tap_walker")
