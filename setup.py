@@ -2,7 +2,7 @@
 
 from setuptools import find_packages, setup
 
-FOLDERS = ("rtl", "golden", "sim", "synth")
+FOLDERS = ("rtl", "golden", "compiler", "sim", "synth")
 
 packages = find_packages(include=["sqdm", "sqdm.*"])
 for folder in FOLDERS:

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("name", ["rtl", "golden", "sim", "synth", "cli"])
+@pytest.mark.parametrize("name", ["rtl", "golden", "compiler", "sim", "synth", "cli"])
 def test_subpackages_import(name):
     assert importlib.import_module(f"sqdm.{name}")
 
