@@ -5,10 +5,11 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import Config
-from .registers import ID_VALUE, REGISTER_BITS, REGISTERS, encode, field
+from .registers import ID_VALUE, REGISTER_BITS, REGISTERS, encode
 
-ADDRESS_BITS = max(register.offset for register in REGISTERS.values()).bit_length()
+ADDRESS_BITS = 12  #: of a byte offset: a 4 KiB page
 BYTES = REGISTER_BITS // 8
+ALL_ONES = (1 << REGISTER_BITS) - 1
 
 
 class RegisterFile(wiring.Component):
@@ -27,18 +28,20 @@ class RegisterFile(wiring.Component):
     address : In(ADDRESS_BITS)
         Byte offset.
     write : In(1)
-        Strobe: write `write_data` to `address`. The parent holds it at 0 while a layer runs.
+        Strobe: write `write_data` to `address`.
     write_data : In(32)
     read_data : Out(32)
         Register at the `address` of the cycle before; a write in that cycle is not seen yet.
-    start : Out(1)
-        Strobe in the cycle in which the host writes 1 to CONTROL.start; combinational.
-    channels, out_channels, height, ..., table_base : Out(32)
+    busy : In(1)
+        A program runs: writes to rw registers are ignored, those to CONTROL are not.
+    start, resume, stop : Out(1)
+        Strobe in the cycle in which the host writes 1 to that field of CONTROL; combinational, whatever `busy` is.
+    program_base, window_first, ..., detect : Out(32)
         Every rw register by its lower-case name, from the cycle after the write.
-    status, cycles, ..., nonzeros : In(32)
+    status, tag, fault, cycles, ..., nonzeros : In(32)
         Every ro register by its lower-case name, except the constants ID and ARRAYS.
 
-    Timing: read latency `LATENCY`. Reset state: all rw registers 0.
+    Timing: read latency `LATENCY`. Reset state: the reset values of `REGISTERS`.
     """
 
     LATENCY = 1  #: cycles from an address to its data
@@ -47,7 +50,7 @@ class RegisterFile(wiring.Component):
         self._constants = {
             "ID": ID_VALUE,
             "ARRAYS": encode(
-                "ARRAYS",
+                REGISTERS["ARRAYS"],
                 dense=config.dense_arrays,
                 sparse=config.sparse_arrays,
                 slots=config.slots,
@@ -59,34 +62,37 @@ class RegisterFile(wiring.Component):
             "write": In(1),
             "write_data": In(REGISTER_BITS),
             "read_data": Out(REGISTER_BITS),
-            "start": Out(1),
+            "busy": In(1),
         }
+        for command in REGISTERS["CONTROL"].fields:
+            members[command.name] = Out(1)
         for name, register in REGISTERS.items():
             if register.access == "rw":
-                members[name.lower()] = Out(REGISTER_BITS)
+                members[name.lower()] = Out(REGISTER_BITS, init=register.reset)
             elif register.access == "ro" and name not in self._constants:
                 members[name.lower()] = In(REGISTER_BITS)
         super().__init__(members)
 
     def elaborate(self, platform):
         m = Module()
+        number = self.address[BYTES.bit_length() - 1 :]
 
         # Writes
-        selected = {}
         for name, register in REGISTERS.items():
-            selected[name] = Signal(name=f"selected_{name.lower()}")
-            m.d.comb += selected[name].eq(self.address[BYTES.bit_length() - 1 :] == register.offset // BYTES)
             if register.access == "rw":
-                mask = (1 << REGISTER_BITS) - 1
+                mask = ALL_ONES
                 if register.fields:
-                    mask = encode(name, **{part.name: (1 << part.width) - 1 for part in register.fields})
-                with m.If(self.write & selected[name]):
+                    mask = encode(register, **{part.name: (1 << part.width) - 1 for part in register.fields})
+                with m.If(self.write & ~self.busy & (number == register.offset // BYTES)):
                     m.d.sync += getattr(self, name.lower()).eq(self.write_data & mask)
-        m.d.comb += self.start.eq(self.write & selected["CONTROL"] & self.write_data[field("CONTROL", "start").lsb])
+        control = Signal()
+        m.d.comb += control.eq(self.write & (number == REGISTERS["CONTROL"].offset // BYTES))
+        for command in REGISTERS["CONTROL"].fields:
+            m.d.comb += getattr(self, command.name).eq(control & self.write_data[command.lsb])
 
         # Reads
         value = Signal(REGISTER_BITS)
-        with m.Switch(self.address[BYTES.bit_length() - 1 :]):
+        with m.Switch(number):
             for name, register in REGISTERS.items():
                 if register.access != "wo":
                     with m.Case(register.offset // BYTES):
