@@ -5,6 +5,21 @@ from collections.abc import Sequence
 from sqdm.rtl.config import Config, ceil_div
 
 
+def clamp_dense(dense: int, channels: int, slot_channels: int, dense_slots: int, sparse_slots: int) -> int:
+    """Dense channels of a plane, limited so that no slot of either pool gets more than ``slot_channels`` channels.
+
+    A pool without slots gets no channel.
+
+    >>> [clamp_dense(dense, 10, 3, 2, 2) for dense in (0, 5, 9)]
+    [4, 5, 6]
+    """
+    if dense_slots == 0:
+        return 0
+    if sparse_slots == 0:
+        return channels
+    return min(max(dense, channels - slot_channels * sparse_slots), channels, slot_channels * dense_slots)
+
+
 def deal_pool(channels: Sequence[int], slots: int) -> list[list[int | None]]:
     """Deal channels to the slots of one pool in snake order; every slot gets ceil(n / slots), missing ones are None.
 

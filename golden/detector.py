@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sqdm.golden.dealing import clamp_dense
 from sqdm.rtl.config import BALANCE_SHIFT, BUCKETS
 from sqdm.rtl.registers import Policy
 
@@ -45,23 +46,24 @@ def assign_channels(
     pixels: int,
     dense_slots: int,
     sparse_slots: int,
+    slot_channels: int,
 ) -> tuple[np.ndarray, int]:
-    """The channel table of a layer: ``(order, dense_channels)``, order int64 (C,).
+    """The channel table of one plane of a layer: ``(order, dense_channels)``, order int64 (C,).
 
-    Parameters: ``counts`` non-zeros per channel; ``policy``, ``sparse_count``, ``count_shift`` as in the registers of
-    those names; ``pixels`` N*H*W; ``dense_slots`` and ``sparse_slots`` the slots of the two pools.
+    Parameters: ``counts`` non-zeros per channel; ``policy``, ``sparse_count``, ``count_shift``, ``slot_channels`` as in
+    the registers and descriptor words of those names; ``pixels`` of the input, all images; ``dense_slots`` and
+    ``sparse_slots`` the slots of the two pools.
 
-    >>> assign_channels([1, 9, 5], Policy.THRESHOLD, 4, 0, 16, 2, 2)
+    >>> assign_channels([1, 9, 5], Policy.THRESHOLD, 4, 0, 16, 2, 2, 64)
     (array([1, 2, 0]), 2)
     """
     counts = np.asarray(counts, np.int64)
+    channels = len(counts)
     order = channel_order(counts, policy, sparse_count, count_shift)
-    if dense_slots == 0:
-        return order, 0
-    if sparse_slots == 0 or policy == Policy.DENSE:
-        return order, len(counts)
-    if policy == Policy.SPARSE:
-        return order, 0
     if policy == Policy.THRESHOLD:
-        return order, int(np.count_nonzero(counts > sparse_count))
-    return order, balanced_split(counts[order], pixels, dense_slots, sparse_slots)
+        dense = int(np.count_nonzero(counts > sparse_count))
+    elif policy == Policy.BALANCED and dense_slots and sparse_slots:
+        dense = balanced_split(counts[order], pixels, dense_slots, sparse_slots)
+    else:
+        dense = channels if policy == Policy.DENSE else 0
+    return order, clamp_dense(dense, channels, slot_channels, dense_slots, sparse_slots)

@@ -4,121 +4,131 @@ A request is a dict of exactly the fields that the specification defines for it;
 value. Keys are those of `payloads.load_request` and its tag, flattened.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sqdm.golden.dealing import deal
-from sqdm.golden.layout import LayerShape
-from sqdm.rtl.config import WORD_NIBBLES, ceil_div
+from sqdm.rtl.config import MAX_TAPS, WORD_NIBBLES, Config, ceil_div
 
 #: `payloads.LoadKind`, which only hardware may import.
-PARAMS, WEIGHTS, ACTS, SCAN, TABLE = KINDS = range(5)
+PARAMS, WEIGHTS, ACTS, CONSTANTS, TABLE = KINDS = range(5)
+CHUNK_GRANULES = 4  #: 16 INT16 pixels
 
 
 @dataclass(frozen=True)
-class Bases:
-    """Memory word addresses of the regions that loads read."""
+class LoadLayer:
+    """The fields of `payloads.layer` (same units) except for the dense channels, which belong to the tables."""
 
-    act: int
-    weight: int
-    param: int
-    table: int = 0
+    channels: int
+    kernel3: int
+    int16_acts: int
+    two_planes: int
+    plane_words: int
+    groups: int
+    act_base: int
+    act_stride: int
+    weight_base: int
+    weight_stride: int
+    tile_words: int
+    param_base: int
+    param_words: int
+    table_base: int
+    table_words: int
+    constant_base: int
+    constant_words: int
 
 
 class RequestModel:
-    """What the address generator asks for, given a layer and its channel table.
+    """What the address generator asks for, given a layer and its channel tables.
 
-    Parameters: ``shape`` of the layer; ``bases`` of its regions; ``order`` the channel table, all C channels;
-    ``dense_channels`` how many of them are dense.
+    Parameters: ``config``; ``layer``; ``tables`` one ``(order, dense_channels)`` for each plane, LOW first, order with
+    all C channels.
     """
 
-    def __init__(self, shape: LayerShape, bases: Bases, order: Sequence[int], dense_channels: int):
-        self.shape = shape
-        self.bases = bases
-        self.config = shape.config
-        self.slots = deal(order, dense_channels, shape.config)
+    def __init__(self, config: Config, layer: LoadLayer, tables: Sequence[tuple[Sequence[int], int]]):
+        self.config = config
+        self.layer = layer
+        self.slots = [deal(order, dense_channels, config) for order, dense_channels in tables]
 
-    def params(self) -> list[dict]:
+    def params(self, half: int) -> list[dict]:
         """One request for each memory word of parameters."""
-        words = self.shape.param_words
-        return closed({"kind": PARAMS, "zero": 0, "address": self.bases.param + i, "row": i} for i in range(words))
+        return self._region(PARAMS, self.layer.param_base, self.layer.param_words, half * self.config.param_rows)
 
     def table(self) -> list[dict]:
-        """One request for each memory word of the channel table."""
-        words = self.shape.table_words
-        return closed({"kind": TABLE, "zero": 0, "address": self.bases.table + i, "row": i} for i in range(words))
+        """One request for each memory word of the channel tables."""
+        return self._region(TABLE, self.layer.table_base, self.layer.table_words)
 
-    def weights(self, tile: int, half: int) -> list[dict]:
+    def constants(self, offset: int) -> list[dict]:
+        """One request for each memory word of an image's normalisation constants."""
+        return self._region(CONSTANTS, self.layer.constant_base + offset, self.layer.constant_words)
+
+    def _region(self, kind: int, base: int, words: int, row: int = 0) -> list[dict]:
+        return closed({"kind": kind, "zero": 0, "address": base + i, "row": row + i} for i in range(words))
+
+    def weights(self, plane: int, offset: int, half: int) -> list[dict]:
         """The weight rows of one output tile, slot by slot; a missing channel gives one zero request."""
-        return closed(self._weights(tile, half))
+        return closed(self._weights(plane, offset, half))
 
-    def _weights(self, tile: int, half: int) -> Iterator[dict]:
-        shape = self.shape
-        first_row = half * self.config.weight_rows
-        for slot, channels in enumerate(self.slots):
+    def _weights(self, plane: int, offset: int, half: int) -> Iterator[dict]:
+        layer, config = self.layer, self.config
+        taps = MAX_TAPS if layer.kernel3 else 1
+        for slot, channels in enumerate(self.slots[plane]):
             for index, channel in enumerate(channels):
+                row = half * config.weight_rows + (plane * layer.groups * WORD_NIBBLES + index) * taps
+                common = {"kind": WEIGHTS, "plane": plane, "slot": slot}
                 if channel is None:
-                    yield {"kind": WEIGHTS, "zero": 1, "slot": slot, "row": first_row + index * shape.taps}
+                    yield {**common, "zero": 1, "row": row}
                     continue
-                run = self.bases.weight + channel * shape.weight_words + tile * shape.tile_words
-                for tap in range(shape.taps):
-                    for word in range(self.config.row_words):
-                        yield {
-                            "kind": WEIGHTS,
-                            "zero": 0,
-                            "address": run + tap * self.config.row_words + word,
-                            "slot": slot,
-                            "row": first_row + index * shape.taps + tap,
-                        }
+                run = layer.weight_base + channel * layer.weight_stride + offset
+                for tap in range(taps):
+                    for word in range(config.row_words):
+                        address = run + tap * config.row_words + word
+                        yield {**common, "zero": 0, "address": address, "row": row + tap}
 
-    def acts(self, image: int, half: int, count: int) -> list[dict]:
+    def acts(self, plane: int, offset: int, row: int, count: int, first: int) -> list[dict]:
         """The activations of one image as 16 x 16 blocks; missing channels give zero requests."""
-        return closed(self._acts(image, half, count))
+        return closed(self._acts(plane, offset, row, count, first))
 
-    def _acts(self, image: int, half: int, count: int) -> Iterator[dict]:
-        shape = self.shape
-        for slot, channels in enumerate(self.slots):
+    def _acts(self, plane: int, offset: int, first_row: int, count: int, first: int) -> Iterator[dict]:
+        layer = self.layer
+        for slot, channels in enumerate(self.slots[plane]):
             for group in range(ceil_div(len(channels), WORD_NIBBLES)):
-                for chunk in range(shape.plane_words):
-                    row = half * self.config.act_rows + group * shape.plane_rows + chunk * WORD_NIBBLES
+                for chunk in range(layer.plane_words):
+                    block = (plane * layer.groups + group) * layer.plane_words + chunk
+                    common = {
+                        "kind": ACTS,
+                        "plane": plane,
+                        "slot": slot,
+                        "row": first_row + block * WORD_NIBBLES,
+                        "tail": int(chunk == layer.plane_words - 1),
+                    }
                     for index in range(group * WORD_NIBBLES, (group + 1) * WORD_NIBBLES):
                         channel = channels[index] if index < len(channels) else None
                         if channel is None:
-                            yield {"kind": ACTS, "zero": 1, "count": 0, "slot": slot, "row": row}
+                            yield {**common, "zero": 1, "count": 0, "begin": 1, "end": 1}
                             continue
-                        word = channel * shape.act_words + image * shape.plane_words + chunk
-                        yield {
-                            "kind": ACTS,
-                            "zero": 0,
-                            "count": count,
-                            "first": int(image == 0 and chunk == 0),
-                            "channel": channel,
-                            "slot": slot,
-                            "row": row,
-                            **self._activation_word(word),
-                        }
+                        start = layer.act_base + channel * layer.act_stride + offset
+                        real = {"zero": 0, "channel": channel, "count": count, "first": int(first and chunk == 0)}
+                        for place in self._words(plane, start, chunk):
+                            yield {**common, **real, **place}
 
-    def scan(self) -> list[dict]:
-        """Every activation word of every image once, in memory order, for the detector's counters."""
-        act_words = self.shape.act_words
-        return closed(
-            {
-                "kind": SCAN,
-                "zero": 0,
-                "count": 1,
-                "first": int(word % act_words == 0),
-                "channel": word // act_words,
-                **self._activation_word(word),
-            }
-            for word in range(self.shape.channels * act_words)
-        )
-
-    def _activation_word(self, word: int) -> dict:
-        parts = self.config.word_parts
-        return {"address": self.bases.act + word // parts, "part": word % parts}
+    def _words(self, plane: int, start: int, chunk: int) -> Iterator[dict]:
+        """Where the memory words of 16 pixels lie."""
+        layer, parts = self.layer, self.config.word_parts
+        if not layer.int16_acts:
+            granule = start + (2 * chunk + plane if layer.two_planes else chunk)
+            yield {"address": granule // parts, "part": granule % parts}
+            return
+        granule = start + CHUNK_GRANULES * chunk
+        words = self.config.chunk_words
+        for beat in range(words):
+            place = {"address": granule // parts + beat, "begin": int(beat == 0), "end": int(beat == words - 1)}
+            if parts > CHUNK_GRANULES:
+                place["part"] = granule % parts
+            yield place
 
 
-def closed(requests: Iterator[dict]) -> list[dict]:
+def closed(requests: Iterable[dict]) -> list[dict]:
     """The requests of one load with `last` on the last one."""
     listed = list(requests)
     return [{**request, "last": int(i == len(listed) - 1)} for i, request in enumerate(listed)]

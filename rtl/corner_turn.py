@@ -12,7 +12,7 @@ def block_row(config: Config) -> data.Layout:
     """One row of a 16 x 16 block on its way in: 16 pixels of one channel.
 
     ``slot`` and ``row`` say where the transposed block goes, word i to ``row + i``; the block's first row decides.
-    ``last`` on the block's last row marks the end of a load.
+    ``last`` on the block's last row: no other block need follow to push this one out.
     """
     write = payloads.activation_write(config)
     return data.StructLayout(
@@ -38,9 +38,9 @@ class CornerTurn(wiring.Component):
     finished : Out(1)
         With the last word of a block whose last row was marked ``last``.
 
-    Latency: a block leaves while the next one comes in. When no row comes in the cycle after a block, zeros are shifted
-    in to push it out; a row that comes during these 16 cycles waits. Initiation interval: 1 word per cycle.
-    Reset: empty.
+    Latency: a block leaves while the next one comes in. When no row comes in the cycle after a block that is marked
+    ``last``, zeros are shifted in to push it out; a row that comes during these 16 cycles waits. Other blocks wait for
+    the next one, however late it comes. Initiation interval: 1 word per cycle. Reset: empty.
     """
 
     def __init__(self, config: Config):
@@ -72,7 +72,7 @@ class CornerTurn(wiring.Component):
         flush = Signal()
         m.d.comb += [
             begin.eq(count == 0),
-            flush.eq(Mux(begin, filled & ~self.rows.valid, flushing)),
+            flush.eq(Mux(begin, filled & last & ~self.rows.valid, flushing)),
             self.rows.ready.eq(~flush),
             shift.eq(flush | self.rows.valid),
         ]

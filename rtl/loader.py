@@ -1,13 +1,13 @@
 """Fetches what the address generator asks for and puts it where it belongs."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from . import payloads
 from .config import WORD_BITS, Config
 from .corner_turn import CornerTurn
-from .payloads import LoadKind
+from .payloads import ADDRESS_BITS, LoadKind
 from .post_processor import param_write
 
 
@@ -15,7 +15,8 @@ class Loader(wiring.Component):
     """Reads memory in order and routes each answer by the tag of its request.
 
     Activation words go through the corner turn into the activation buffers and, where the tag says so, to the sparsity
-    detector; weight rows go to the weight buffers, parameters to the post-processor, the channel table to its reader.
+    detector; INT16 activations take the way through the normaliser first. Weight rows go to the weight buffers,
+    parameters to the post-processor, constants to the normaliser, the channel tables to their reader.
 
     Parameters
     ----------
@@ -23,19 +24,28 @@ class Loader(wiring.Component):
 
     Members
     -------
+    int16_acts : In(1)
+        Activations are INT16 pixels; constant from the first read of activations to `acts_loaded`.
     requests : In(stream(payloads.load_request))
-    reads : Out(stream(address: unsigned(32)))
+    reads : Out(stream(ADDRESS_BITS))
         Memory word addresses.
     answers : In(stream(bus_bits))
         One word per read, in order.
+    pixels : Out(stream(payloads.pixels_in))
+        With `int16_acts`: every answer of an ACTS load, and a word of no meaning for every zero request.
+    codes : In(stream(payloads.codes_out))
+        With `int16_acts`: what becomes of 16 pixels or of a zero request, in the order of `pixels`.
     activation_writes, weight_writes, param_writes, counted_words : Out(stream, always ready)
+        The row of `param_writes` is half * param_rows + the word's number.
+    constant_writes : Out(stream(payloads.constant_write), always ready)
+        After all `pixels` of earlier requests were taken, before those of later ones are offered.
     table_words : Out(stream(bus_bits))
-    acts_loaded, weights_loaded, scan_loaded : Out(1)
-        A load of that kind has ended: all it brought is in the buffers, or counted, after this cycle.
+    acts_loaded, weights_loaded : Out(1)
+        A load of the plane LOW, the last one of an image or tile, has ended: all it brought is in the buffers after
+        this cycle.
 
     Latency: none of its own for weights; activations wait for the next block in the corner turn. Initiation interval: 1
-    word per cycle with up to `OUTSTANDING` words on their way. Reset: nothing on its way; answers to reads from before
-    the reset are dropped as long as no new read was sent.
+    word per cycle with up to `OUTSTANDING` words on their way. Reset: nothing on its way.
     """
 
     OUTSTANDING = 64
@@ -44,17 +54,20 @@ class Loader(wiring.Component):
         self._config = config
         super().__init__(
             {
+                "int16_acts": In(1),
                 "requests": In(stream.Signature(payloads.load_request(config))),
-                "reads": Out(stream.Signature(unsigned(32))),
+                "reads": Out(stream.Signature(ADDRESS_BITS)),
                 "answers": In(stream.Signature(config.bus_bits)),
+                "pixels": Out(stream.Signature(payloads.pixels_in(config))),
+                "codes": In(stream.Signature(payloads.codes_out(config))),
                 "activation_writes": Out(stream.Signature(payloads.activation_write(config), always_ready=True)),
                 "weight_writes": Out(stream.Signature(payloads.weight_write(config), always_ready=True)),
                 "param_writes": Out(stream.Signature(param_write(config), always_ready=True)),
+                "constant_writes": Out(stream.Signature(payloads.constant_write(config), always_ready=True)),
                 "counted_words": Out(stream.Signature(payloads.counted_word(config), always_ready=True)),
                 "table_words": Out(stream.Signature(config.bus_bits)),
                 "acts_loaded": Out(1),
                 "weights_loaded": Out(1),
-                "scan_loaded": Out(1),
             }
         )
 
@@ -75,41 +88,57 @@ class Loader(wiring.Component):
             tags.w_en.eq(self.requests.valid & self.requests.ready),
         ]
 
-        # An answer that nothing was asked for belongs to a read from before a reset: it is dropped.
-        outstanding = Signal(range(self.OUTSTANDING + 2))
-        read = self.reads.valid & self.reads.ready
-        answered = self.answers.valid & self.answers.ready & (outstanding != 0)
-        m.d.sync += outstanding.eq(outstanding + read - answered)
-
         # Answers, in order.
         tag = Signal(tag_layout)
         there = Signal()
         taken = Signal()
+        plain_row = Signal()  # a granule of codes
         m.d.comb += [
             tag.eq(tags.r_data),
             there.eq(tags.r_rdy & (tag.zero | self.answers.valid)),
             tags.r_en.eq(taken),
-            self.answers.ready.eq((taken & ~tag.zero) | (outstanding == 0)),
-        ]
-        parts = data.ArrayLayout(WORD_BITS, config.word_parts)(self.answers.payload)
-        word = Signal(payloads.activation_word())
-        m.d.comb += word.eq(Mux(tag.zero, 0, parts[tag.part]))
-
-        rows = corner_turn.rows
-        m.d.comb += [
-            rows.payload.slot.eq(tag.slot),
-            rows.payload.row.eq(tag.row),
-            rows.payload.last.eq(tag.last),
-            rows.payload.word.eq(word),
-            self.acts_loaded.eq(corner_turn.finished),
-            self.counted_words.payload.channel.eq(tag.channel),
-            self.counted_words.payload.first.eq(tag.first),
-            self.counted_words.payload.word.eq(word),
+            self.answers.ready.eq(taken & ~tag.zero),
+            self.pixels.payload.word.eq(self.answers.payload),
+            self.pixels.payload.tag.eq(tag),
             self.table_words.payload.eq(self.answers.payload),
             self.param_writes.payload.row.eq(tag.row),
             self.param_writes.payload.word.eq(self.answers.payload),
+            self.constant_writes.payload.row.eq(tag.row),
+            self.constant_writes.payload.word.eq(self.answers.payload),
             self.weight_writes.payload.slot.eq(tag.slot),
             self.weight_writes.payload.row.eq(tag.row),
+        ]
+
+        # Rows of the corner turn are granules of memory words, or codes that the normaliser has made.
+        rows = corner_turn.rows
+        row_tag = Signal(tag_layout)
+        word = Signal(payloads.activation_word())
+        granules = data.ArrayLayout(WORD_BITS, config.word_parts)(self.answers.payload)
+        with m.If(self.int16_acts):
+            codes = self.codes.payload
+            m.d.comb += [
+                row_tag.eq(codes.tag),
+                word.eq(Mux(codes.tag.plane, codes.high.as_value(), codes.low.as_value())),
+                rows.valid.eq(self.codes.valid),
+                self.codes.ready.eq(rows.ready),
+            ]
+        with m.Else():
+            m.d.comb += [
+                row_tag.eq(tag),
+                word.eq(Mux(tag.zero, 0, granules[tag.part])),
+                rows.valid.eq(plain_row),
+            ]
+        m.d.comb += [
+            rows.payload.slot.eq(row_tag.slot),
+            rows.payload.row.eq(row_tag.row),
+            rows.payload.last.eq(row_tag.last & (row_tag.plane == payloads.LOW)),
+            rows.payload.word.eq(word),
+            self.acts_loaded.eq(corner_turn.finished),
+            self.counted_words.valid.eq(rows.valid & rows.ready & row_tag.count),
+            self.counted_words.payload.plane.eq(row_tag.plane),
+            self.counted_words.payload.channel.eq(row_tag.channel),
+            self.counted_words.payload.first.eq(row_tag.first),
+            self.counted_words.payload.word.eq(word),
         ]
         wiring.connect(m, corner_turn.words, wiring.flipped(self.activation_writes))
 
@@ -122,18 +151,18 @@ class Loader(wiring.Component):
             with m.Switch(tag.kind):
                 with m.Case(LoadKind.ACTS):
                     m.d.comb += [
-                        rows.valid.eq(1),
-                        taken.eq(rows.ready),
-                        self.counted_words.valid.eq(tag.count & rows.ready),
+                        plain_row.eq(~self.int16_acts),
+                        self.pixels.valid.eq(self.int16_acts),
+                        taken.eq(Mux(self.int16_acts, self.pixels.ready, rows.ready)),
                     ]
-                with m.Case(LoadKind.SCAN):
-                    m.d.comb += [taken.eq(1), self.counted_words.valid.eq(1), self.scan_loaded.eq(tag.last)]
+                with m.Case(LoadKind.CONSTANTS):
+                    m.d.comb += [self.constant_writes.valid.eq(1), taken.eq(1)]
                 with m.Case(LoadKind.TABLE):
                     m.d.comb += [self.table_words.valid.eq(1), taken.eq(self.table_words.ready)]
                 with m.Case(LoadKind.PARAMS):
                     m.d.comb += [self.param_writes.valid.eq(1), taken.eq(1)]
                 with m.Case(LoadKind.WEIGHTS):
-                    m.d.comb += [taken.eq(1), self.weights_loaded.eq(tag.last)]
+                    m.d.comb += [taken.eq(1), self.weights_loaded.eq(tag.last & (tag.plane == payloads.LOW))]
                     with m.If(~tag.zero):
                         for i, stored in enumerate(beats):
                             with m.If(beat == i):

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from . import payloads
 from .config import BALANCE_SHIFT, BUCKETS, COUNT_BITS, WORD_NIBBLES, Config, ceil_div
 from .payloads import PolicyShape
+from .table_reader import clamp_dense
 
 KEYS = 2 * BUCKETS  # a channel's key: its bucket, with policy THRESHOLD the dense flag on top
 
@@ -20,11 +21,11 @@ def population(bits: list):
 
 
 class SparsityDetector(wiring.Component):
-    """Counts non-zeros per channel and, on command, counting-sorts the channels in descending order.
+    """Counts non-zeros per plane and channel and, on command, counting-sorts a plane's channels in descending order.
 
     A channel has the key ``min(count >> count_shift, 31)``, plus 32 if ``count > sparse_count`` with policy THRESHOLD;
-    ties go by channel number. docs/architecture.md, "Sorting", defines `labels.dense_channels` for each policy. Paper:
-    the temporal sparsity detector.
+    ties go by channel number. docs/architecture.md, "Sorting", defines `labels.dense_channels` for each policy; it is
+    then limited so that no slot gets more than `slot_channels` channels. Paper: the temporal sparsity detector.
 
     Four passes share one pipeline (counts memory, key, histogram memory): clear the histogram, count the keys, turn
     them into first positions, give every channel its position. Policy BALANCED then walks the sorted counts.
@@ -37,11 +38,12 @@ class SparsityDetector(wiring.Component):
     Members
     -------
     words : In(always-ready stream of payloads.counted_word)
-        Activations to count, in any order; `first` restarts the channel's count. Dropped from a command to its labels.
+        Activations to count, in any order; `first` restarts the count of that plane's channel. Dropped from a command
+        to its labels.
     commands : In(stream of payloads.sort_command)
         Taken at the end of the sort, in the cycle before `labels` becomes valid.
     table_writes : Out(always-ready stream of payloads.table_write)
-        One entry per position, channels ascending.
+        One entry per position with the command's plane and the channel's count, channels ascending.
     labels : Out(stream of payloads.labels)
         After the last table write.
 
@@ -77,7 +79,8 @@ class SparsityDetector(wiring.Component):
         sum_bits = payloads.bits_for(config.max_channels * ((1 << COUNT_BITS) - 1))
         m = Module()
 
-        m.submodules.counts = counts = Memory(shape=COUNT_BITS, depth=config.max_channels, init=[])
+        # Counts of both planes, those of the plane HIGH in the upper half
+        m.submodules.counts = counts = Memory(shape=COUNT_BITS, depth=2 << channel_bits, init=[])
         counts_write = counts.write_port()
         counts_read = counts.read_port(transparent_for=(counts_write,))
         m.submodules.histogram = histogram = Memory(shape=position_bits, depth=KEYS, init=[])
@@ -92,21 +95,22 @@ class SparsityDetector(wiring.Component):
         index = Signal(range(max(config.max_channels, KEYS) + 1))
         items = Signal.like(index)
         issue = Signal()
+        counted = Cat(self.words.payload.channel, self.words.payload.plane)
         m.d.comb += [
             items.eq(Mux(by_channel, command.channels, KEYS)),
             issue.eq(~idle & (index != items)),
-            counts_read.addr.eq(Mux(idle, self.words.payload.channel, index)),
+            counts_read.addr.eq(Mux(idle, counted, Cat(index[:channel_bits], command.plane))),
         ]
 
         # Stage 2 of words: add
         word_valid = Signal()
         word_first = Signal()
-        word_channel = Signal(channel_bits)
+        word_channel = Signal(channel_bits + 1)
         word_count = Signal(range(WORD_NIBBLES + 1))
         m.d.sync += [
             word_valid.eq(self.words.valid & idle),
             word_first.eq(self.words.payload.first),
-            word_channel.eq(self.words.payload.channel),
+            word_channel.eq(counted),
             word_count.eq(population([nibble.any() for nibble in self.words.payload.word])),
         ]
         m.d.comb += [
@@ -133,13 +137,21 @@ class SparsityDetector(wiring.Component):
         entry_valid = Signal()
         entry_key = Signal(range(KEYS))
         entry_channel = Signal(channel_bits)
+        entry_count = Signal(COUNT_BITS)
         positions = Signal(position_bits)  # channels with a greater key
-        m.d.sync += [entry_valid.eq(key_valid), entry_key.eq(histogram_read.addr), entry_channel.eq(key_index)]
+        m.d.sync += [
+            entry_valid.eq(key_valid),
+            entry_key.eq(histogram_read.addr),
+            entry_channel.eq(key_index),
+            entry_count.eq(counts_read.data),
+        ]
         m.d.comb += [
             histogram_write.addr.eq(entry_key),
             histogram_write.en.eq(entry_valid),
+            self.table_writes.payload.plane.eq(command.plane),
             self.table_writes.payload.position.eq(histogram_read.data),
             self.table_writes.payload.channel.eq(entry_channel),
+            self.table_writes.payload.count.eq(entry_count),
             self.table_writes.valid.eq(scatter & entry_valid),
         ]
 
@@ -160,8 +172,7 @@ class SparsityDetector(wiring.Component):
             with m.State("IDLE"):
                 m.d.comb += idle.eq(1)
                 m.d.sync += [nonzeros.eq(0), positions.eq(0)]
-                all_dense = True if config.sparse_arrays == 0 else command.policy == PolicyShape.DENSE
-                m.d.sync += dense_channels.eq(Mux(all_dense, command.channels, 0) if config.dense_arrays else 0)
+                m.d.sync += dense_channels.eq(Mux(command.policy == PolicyShape.DENSE, command.channels, 0))
                 with m.If(self.commands.valid):
                     m.next = "CLEAR"
             with m.State("CLEAR"):
@@ -173,8 +184,7 @@ class SparsityDetector(wiring.Component):
                 m.d.comb += histogram_write.data.eq(histogram_read.data + 1)
                 with m.If(key_valid):
                     m.d.sync += nonzeros.eq(nonzeros + counts_read.data)
-                    if both:
-                        m.d.sync += dense_channels.eq(dense_channels + dense)
+                    m.d.sync += dense_channels.eq(dense_channels + dense)
                 with m.If(pass_end):
                     m.next = "POSITIONS"
             with m.State("POSITIONS"):
@@ -196,20 +206,22 @@ class SparsityDetector(wiring.Component):
                     m.next = "END"
             with m.State("END"):
                 m.d.comb += self.commands.ready.eq(1)
+                clamped = clamp_dense(config, dense_channels, command.channels, command.slot_channels)
+                m.d.sync += dense_channels.eq(clamped)
                 m.next = "LABELS"
             with m.State("LABELS"):
                 m.d.comb += self.labels.valid.eq(1)
                 with m.If(self.labels.ready):
                     m.next = "IDLE"
         if both:
-            m.d.comb += walk_end.eq(self._walk(m, walking, counts_read.data, nonzeros, dense_channels))
+            m.d.comb += walk_end.eq(self._walk(m, walking, nonzeros, dense_channels))
 
         return m
 
-    def _walk(self, m: Module, walking, count, nonzeros, dense_channels):
+    def _walk(self, m: Module, walking, nonzeros, dense_channels):
         """Policy BALANCED, while `walking`: dense_channels grows by Md while the sparse arrays work longer.
 
-        `count` is the output of the counts memory. Returns 1 in the last cycle.
+        Returns 1 in the last cycle.
         """
         config = self._config
         command = self.commands.payload
@@ -227,11 +239,9 @@ class SparsityDetector(wiring.Component):
         m.submodules.sorted_counts = memory = Memory(shape=COUNT_BITS, depth=config.max_channels, init=[])
         write = memory.write_port()
         read = memory.read_port()
-        entry_count = Signal(COUNT_BITS)
-        m.d.sync += entry_count.eq(count)
         m.d.comb += [
             write.addr.eq(entry.payload.position),
-            write.data.eq(entry_count),
+            write.data.eq(entry.payload.count),
             write.en.eq(entry.valid),
             read.addr.eq(dense_channels),
         ]

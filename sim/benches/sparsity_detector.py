@@ -2,12 +2,11 @@
 
 import cocotb
 
-from sqdm.golden.detector import channel_counts
 from sqdm.rtl.config import COUNT_BITS
 from sqdm.rtl.registers import Policy
 from sqdm.sim.lib import real_layers
 from sqdm.sim.lib.bench import RUN_BROKEN, VECTORS
-from sqdm.sim.lib.detector_bench import LIMIT, DetectorBench
+from sqdm.sim.lib.detector_bench import DetectorBench
 from sqdm.sim.lib.faults import FAULTS, Fault
 from sqdm.sim.lib.real_layers import REAL_LAYERS
 
@@ -92,10 +91,35 @@ async def first_word_restarts_only_its_own_channel(dut):
     tb = DetectorBench(dut)
     await tb.start()
     await tb.count([30, 40, 50])
-    tb.words.send([tb.word(1, 5, True), tb.word(1, 6, False), tb.word(1, 16, False)])
-    await tb.until(lambda: not tb.words.pending, LIMIT, "all words are sent")
-    tb.counts[1] = 27
+    await tb.send_words([tb.word(1, 5, True), tb.word(1, 6, False), tb.word(1, 16, False)])
+    tb.counts[0, 1] = 27
     await tb.sort(3, Policy.THRESHOLD, 28)
+    await tb.finish()
+
+
+@cocotb.test(**TIMEOUT)
+async def planes_do_not_mix(dut):
+    tb = DetectorBench(dut)
+    await tb.start()
+    for channels in (20, 7):
+        await tb.count([tb.rng.randint(0, 48) for _ in range(channels)], interleave=True, planes=(0, 1))
+        restarted = [tb.rng.randint(0, 16) for _ in range(channels)]
+        await tb.send_words([tb.word(channel, count, True, 1) for channel, count in enumerate(restarted)])
+        tb.counts[1, :channels] = restarted
+        for plane in (1, 0, 0, 1):
+            await tb.random_sorts(1, channels, 48, plane)
+    await tb.finish()
+
+
+@cocotb.test(**TIMEOUT)
+@cocotb.parametrize(policy=list(Policy))
+async def no_slot_gets_more_than_slot_channels(dut, policy):
+    tb = DetectorBench(dut)
+    await tb.start()
+    for channels in (1, 8, 30):
+        await tb.count([tb.rng.randint(0, 64) for _ in range(channels)])
+        for depth in tb.depths(channels):
+            await tb.sort(channels, policy, 32, 1, 64, depth)
     await tb.finish()
 
 
@@ -124,7 +148,8 @@ async def reset_in_mid_sort_leaves_a_working_detector(dut):
     tb = DetectorBench(dut)
     await tb.start()
     await tb.count([tb.rng.randint(0, 32) for _ in range(30)])
-    tb.commands.send([{"channels": 30, "policy": Policy.BALANCED, "sparse_count": 3, "count_shift": 1, "pixels": 32}])
+    command = {"plane": 0, "channels": 30, "slot_channels": 20, "policy": Policy.BALANCED}
+    tb.commands.send([command | {"sparse_count": 3, "count_shift": 1, "pixels": 32}])
     await tb.cycles(25)
     again = DetectorBench(dut)
     await again.reset()
@@ -139,9 +164,7 @@ async def real_layer(dut, number):
     tb = DetectorBench(dut, idle="even", back_pressure="even")
     await tb.start()
     acts = real_layers.load(VECTORS, number).acts[:, : tb.config.max_channels]
-    tb.send_activations(acts)
-    tb.counts[: acts.shape[1]] = channel_counts(acts)
-    await tb.until(lambda: not tb.words.pending, LIMIT, "all words are sent")
+    await tb.count_activations(acts)
     pixels = acts[:, 0].size
     for policy in Policy:
         await tb.sort(acts.shape[1], policy, pixels * 7 // 10, max(0, pixels.bit_length() - 5), pixels)

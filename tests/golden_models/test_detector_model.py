@@ -7,8 +7,9 @@ from sqdm.golden.detector import assign_channels, channel_counts
 from sqdm.rtl.registers import Policy
 
 
-def labels(counts, policy, sparse_count=0, count_shift=0, pixels=16, dense_slots=2, sparse_slots=2):
-    order, dense = assign_channels(counts, policy, sparse_count, count_shift, pixels, dense_slots, sparse_slots)
+def labels(counts, policy, sparse_count=0, count_shift=0, pixels=16, dense_slots=2, sparse_slots=2, slot_channels=64):
+    pools = (dense_slots, sparse_slots)
+    order, dense = assign_channels(counts, policy, sparse_count, count_shift, pixels, *pools, slot_channels)
     return order.tolist(), dense
 
 
@@ -75,3 +76,14 @@ def test_balanced_split_ends_at_the_last_channel():
 def test_all_zero_layer_is_sparse():
     assert labels([0, 0, 0], Policy.BALANCED) == ([0, 1, 2], 0)
     assert labels([0, 0, 0], Policy.THRESHOLD) == ([0, 1, 2], 0)
+
+
+def test_no_slot_gets_more_than_slot_channels():
+    # 7 channels, 2 a slot, 2 + 2 slots: 3 .. 4 are dense, whatever the policy wants
+    counts = [9, 8, 7, 6, 5, 4, 3]
+    assert labels(counts, Policy.SPARSE, slot_channels=2) == (list(range(7)), 3)
+    assert labels(counts, Policy.DENSE, slot_channels=2)[1] == 4
+    assert [labels(counts, Policy.THRESHOLD, t, slot_channels=2)[1] for t in (3, 5, 6, 9)] == [4, 4, 3, 3]
+    # balanced alone: n=0: 32 < 42 + 5 -> 2; n=2: 64 < 25 + 3 is false -> 2
+    assert labels(counts, Policy.BALANCED)[1] == 2
+    assert labels(counts, Policy.BALANCED, slot_channels=2)[1] == 3

@@ -53,5 +53,21 @@ def test_transposes_blocks_with_gaps_anywhere(idle):
     assert ends == [2 * SIZE, 4 * SIZE, 6 * SIZE]
 
 
+def test_only_a_last_block_is_pushed_out_by_zeros():
+    """So a slow source loses no cycles to zeros between the blocks of a load."""
+    rng = random.Random(1)
+    device = CornerTurn(TINY)
+
+    async def bench(ctx):
+        for last in (0, 1):
+            rows = [{"row": 16 * last, "last": last, "word": [1 + last] * SIZE} for _ in range(SIZE)]
+            assert await send(ctx, device.rows, rows[:1], rng) == 1
+            assert await send(ctx, device.rows, rows[1:], rng) == SIZE - 1
+            words = await watch(ctx, device.words, 40)
+            assert [(word.row, word.word[0]) for word in words] == last * [(31 - i, 2) for i in range(SIZE)]
+
+    simulate(device, bench)
+
+
 def test_emits_verilog():
     assert emits_verilog(CornerTurn(TINY), "corner_turn")

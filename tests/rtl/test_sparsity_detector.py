@@ -4,17 +4,17 @@ import pytest
 from streams import collect, emits_verilog, send, simulate, watch
 
 from sqdm.golden.detector import assign_channels
-from sqdm.rtl.config import PRESETS, Config
+from sqdm.rtl.config import PRESETS, Config, ceil_div
 from sqdm.rtl.registers import Policy
 from sqdm.rtl.sparsity_detector import SparsityDetector
 
 TINY = PRESETS["tiny"]
-SMALL = {"slots": 2, "lanes": 16, "bus_bits": 64, "max_channels": 50, "act_rows": 256}
+SMALL = {"slots": 2, "bus_bits": 64, "max_channels": 50, "act_rows": 256}
 CONFIGS = [
     TINY,
     Config(name="dense", dense_arrays=2, sparse_arrays=0, **SMALL),
     Config(name="sparse", dense_arrays=0, sparse_arrays=2, **SMALL),
-    Config(name="uneven", dense_arrays=4, sparse_arrays=1, **SMALL),
+    Config(name="uneven", dense_arrays=3, sparse_arrays=1, **SMALL),
     Config(name="single", **(SMALL | {"slots": 1})),
 ]
 
@@ -25,7 +25,7 @@ def word_with(rng, nonzeros):
     return nibbles
 
 
-def words_for(rng, counts, in_order):
+def words_for(rng, counts, in_order, plane=0):
     """Counted words that give these counts; channel by channel, or interleaved with repeats."""
     queues = []
     for channel, count in enumerate(counts):
@@ -33,7 +33,7 @@ def words_for(rng, counts, in_order):
         while count > 0 or not parts:
             parts.append(min(count, rng.choice([16, 16, rng.randrange(17)])))
             count -= parts[-1]
-        queues.append([{"channel": channel, "first": not index, "word": word_with(rng, part)}
+        queues.append([{"plane": plane, "channel": channel, "first": not index, "word": word_with(rng, part)}
                        for index, part in enumerate(parts)])  # fmt: skip
     if in_order:
         return [word for queue in queues for word in queue]
@@ -46,15 +46,17 @@ def words_for(rng, counts, in_order):
     return words
 
 
-def command(counts, policy, sparse_count, count_shift, pixels):
-    return {"channels": len(counts), "policy": policy.value, "sparse_count": sparse_count,
+def command(counts, policy, sparse_count, count_shift, pixels, slot_channels=32, plane=0):
+    return {"plane": plane, "slot_channels": slot_channels, "channels": len(counts),
+            "policy": policy.value, "sparse_count": sparse_count,
             "count_shift": count_shift, "pixels": pixels}  # fmt: skip
 
 
 def run(config, runs, idle=0.0, stall=0.0, in_order=True, seed=1):
-    """Counts and sorts each (counts, policy, sparse_count, count_shift, pixels); returns [(order, labels, cycles)].
+    """Counts and sorts each (counts, policy, sparse_count, count_shift, pixels, slot_channels, plane).
 
-    Checks that every position is written once, and before the labels. Counts of None are those of the run before.
+    Returns [(order, counts in that order, labels, cycles)]. Checks that every position is written once, and before the
+    labels.
     """
     device = SparsityDetector(config)
     rng = random.Random(seed)
@@ -62,8 +64,10 @@ def run(config, runs, idle=0.0, stall=0.0, in_order=True, seed=1):
 
     async def bench(ctx):
         for counts, *settings in runs:
-            await send(ctx, device.words, words_for(rng, counts, in_order), rng, idle, always_ready=True)
+            plane = settings[5] if len(settings) > 5 else 0
+            await send(ctx, device.words, words_for(rng, counts, in_order, plane), rng, idle, always_ready=True)
             order = [None] * len(counts)
+            written_counts = [None] * len(counts)
             cycles = 0
             ctx.set(device.commands.payload, command(counts, *settings))
             ctx.set(device.commands.valid, 1)
@@ -79,13 +83,15 @@ def run(config, runs, idle=0.0, stall=0.0, in_order=True, seed=1):
                 if written:
                     assert order[entry.position] is None
                     order[entry.position] = entry.channel
+                    written_counts[entry.position] = entry.count
+                    assert entry.plane == plane
                 if ready:
                     assert not taken
                     taken = True
                     ctx.set(device.commands.valid, 0)
             assert taken
             (labels,) = await collect(ctx, device.labels, 1, rng, stall)
-            results.append((order, labels, cycles - 1))
+            results.append((order, written_counts, labels, cycles - 1))
 
     simulate(device, bench)
     return results
@@ -94,9 +100,12 @@ def run(config, runs, idle=0.0, stall=0.0, in_order=True, seed=1):
 def check(config, runs, **options):
     results = run(config, runs, **options)
     assert len(results) == len(runs)
-    for (counts, *settings), (order, labels, cycles) in zip(runs, results, strict=True):
-        expected, dense = assign_channels(counts, *settings, config.dense_slots, config.sparse_slots)
+    for (counts, *settings), (order, written_counts, labels, cycles) in zip(runs, results, strict=True):
+        slot_channels = settings[4] if len(settings) > 4 else 32
+        pools = (config.dense_slots, config.sparse_slots)
+        expected, dense = assign_channels(counts, *settings[:4], *pools, slot_channels)
         assert order == expected.tolist()
+        assert written_counts == [counts[channel] for channel in order]
         assert labels.dense_channels == dense
         assert labels.nonzeros == sum(counts)
         least = SparsityDetector.sort_cycles(len(counts))
@@ -135,6 +144,43 @@ def test_balanced_split_over_the_range(pixels):
     check(CONFIGS[3], runs)
 
 
+@pytest.mark.parametrize("policy", list(Policy), ids=lambda policy: policy.name)
+@pytest.mark.parametrize("config", CONFIGS[:4], ids=lambda config: config.name)
+def test_no_slot_gets_more_than_slot_channels(config, policy):
+    rng = random.Random(policy.name)
+    runs = []
+    for channels in (5, 24, 40):
+        least = ceil_div(channels, config.arrays * config.slots)
+        for depth in (least, least + 1, 2 * least):
+            runs.append((random_counts(rng, channels), policy, 100, 3, 200, depth))
+    check(config, runs)
+
+
+def test_planes_are_counted_and_sorted_apart():
+    rng = random.Random(8)
+    device = SparsityDetector(TINY)
+    counts = [random_counts(rng, 12, 40), random_counts(rng, 12, 40)]
+    words = [words_for(rng, counts[plane], True, plane) for plane in (0, 1)]
+    mixed = []
+    while words[0] or words[1]:
+        mixed.append(rng.choice([queue for queue in words if queue]).pop(0))
+
+    async def bench(ctx):
+        await send(ctx, device.words, mixed, rng, always_ready=True)
+        for plane in (1, 0, 1):
+            ctx.set(device.commands.payload, command(counts[plane], Policy.SPARSE, 0, 0, 40, plane=plane))
+            ctx.set(device.commands.valid, 1)
+            entries = await watch(ctx, device.table_writes, SparsityDetector.sort_cycles(12) - 1)
+            ctx.set(device.commands.valid, 0)
+            (labels,) = await collect(ctx, device.labels, 1, rng)
+            assert labels.nonzeros == sum(counts[plane])
+            order, _ = assign_channels(counts[plane], Policy.SPARSE, 0, 0, 40, 2, 2, 32)
+            table = {entry.position: (entry.plane, entry.channel, entry.count) for entry in entries}
+            assert [table[i] for i in range(12)] == [(plane, c, counts[plane][c]) for c in order]
+
+    simulate(device, bench)
+
+
 def test_words_in_any_order_with_idle():
     rng = random.Random(3)
     runs = [(random_counts(rng, 30), policy, 50, 3, 200) for policy in Policy]
@@ -143,7 +189,7 @@ def test_words_in_any_order_with_idle():
 
 def test_default_configuration():
     rng = random.Random(4)
-    check(PRESETS["default"], [(random_counts(rng, 256, 64), Policy.BALANCED, 30, 1, 64)])
+    check(PRESETS["default"], [(random_counts(rng, 256, 64), Policy.BALANCED, 30, 1, 64, 64, 1)])
 
 
 def test_counts_large_values():
@@ -159,7 +205,8 @@ def test_counts_large_values():
         ctx.set(device.commands.payload, command([0] * 4, Policy.THRESHOLD, 65519, 11, 65520))
         ctx.set(device.commands.valid, 1)
         entries = await watch(ctx, device.table_writes, SparsityDetector.sort_cycles(4))
-        assert [(entry.position, entry.channel) for entry in entries] == [(1, 0), (2, 1), (3, 2), (0, 3)]
+        table = [(entry.position, entry.channel, entry.count) for entry in entries]
+        assert table == [(1, 0, 0), (2, 1, 0), (3, 2, 0), (0, 3, 65520)]
         assert ctx.get(device.labels.valid)
         assert ctx.get(device.labels.payload.nonzeros) == 65520
         assert ctx.get(device.labels.payload.dense_channels) == 1
