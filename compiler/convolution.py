@@ -8,6 +8,7 @@ from sqdm.compiler import operands
 from sqdm.compiler.buffers import choose, first_split, images_at_once, strips
 from sqdm.compiler.conv_descriptor import conv_values
 from sqdm.compiler.operands import Convolution, Part
+from sqdm.compiler.prefetch import allow_prefetch
 from sqdm.compiler.program import Builder, Program, Region
 from sqdm.errors import UserError
 from sqdm.golden import layout, planes
@@ -102,6 +103,7 @@ def compile_convolution(conv: Convolution, config: Config) -> ConvolutionProgram
             shape = replace(whole, height=strip.height, halo=strip.halo, images=count)
             part = Part(slice(first, first + count), strip, shape, {})
             parts.append(_add_part(builder, conv, part, shared, len(parts)))
+    builder.descriptors = allow_prefetch(builder.descriptors, config)
     program = builder.finish()
     return ConvolutionProgram(**vars(program), convolution=conv, parts=parts)
 
@@ -141,5 +143,5 @@ def _add_part(builder: Builder, conv: Convolution, part: Part, shared: dict[str,
             scan=conv.scan and not (first and conv.update),  # the block before has stored the same counts
             update=conv.update,
         )
-        builder.add(f"{conv.name}{label}", Kind.CONV, values, prefetch=not conv.update or not first)
+        builder.add(f"{conv.name}{label}", Kind.CONV, values)
     return replace(part, regions=regions)

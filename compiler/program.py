@@ -182,11 +182,10 @@ class Builder:
             raise ValueError(f"region {region.name!r} must hold {offset + content.size} bytes, not {region.bytes}")
         self._contents.append((region.address + offset, content.reshape(-1)))
 
-    def add(self, name: str, kind: Kind, values: dict[str, int], prefetch: bool = False) -> int:
+    def add(self, name: str, kind: Kind, values: dict[str, int]) -> int:
         """Append a descriptor; its tag, which is its number in the program, is returned."""
         tag = len(self.descriptors)
-        control = {"CONTROL.kind": int(kind), "CONTROL.prefetch": int(prefetch), "CONTROL.tag": tag}
-        self.descriptors.append(Descriptor(name, control | values))
+        self.descriptors.append(Descriptor(name, {"CONTROL.kind": int(kind), "CONTROL.tag": tag} | values))
         return tag
 
     def wait(self, name: str, step: HostStep) -> None:

@@ -1,0 +1,133 @@
+"""Adds the network's layers to a program, with their weights, parameters, tables and constants."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from sqdm.compiler.buffers import choose, first_split
+from sqdm.compiler.conv_descriptor import Place, conv_values
+from sqdm.compiler.host import NetworkHost
+from sqdm.compiler.program import Builder, Region
+from sqdm.compiler.tensors import Tensor
+from sqdm.errors import UserError
+from sqdm.golden import layout
+from sqdm.golden.formats import INT4, UINT4, WEIGHT_LIMIT
+from sqdm.golden.layers import Layer, layers
+from sqdm.golden.layout import LayerShape
+from sqdm.rtl.config import Config
+from sqdm.rtl.descriptor import Kind, Output
+
+
+def network_layers(all_4bit: bool) -> dict[str, Layer]:
+    """The accelerator's layers by name; with ``all_4bit`` the same shapes, activations and weights of 4 bits."""
+    found = {layer.name: layer for layer in layers()}
+    if all_4bit:
+        found = {n: replace(one, act=INT4 if one.act.signed else UINT4, weight_bits=4) for n, one in found.items()}
+    return found
+
+
+class LayerBuilder:
+    """Adds convolutions for ``images`` images to ``builder``; ``layers`` by name, ``host`` supplies what may change."""
+
+    def __init__(self, builder: Builder, host: NetworkHost, layers: dict[str, Layer]):
+        self.builder = builder
+        self.config: Config = builder.config
+        self.host = host
+        self.layers = layers
+
+    def shape(self, name: str) -> LayerShape:
+        """The sizes of a layer."""
+        layer = self.layers[name]
+        wide, two_planes = layer.weight_bits == 8, layer.act.bits == 8
+        sizes = (layer.C, layer.K, layer.H, layer.W, self.host.images, layer.kernel**2)
+        return LayerShape(self.config, *sizes, two_planes, wide)
+
+    def conv(
+        self,
+        name: str,
+        acts: Place,
+        out: Place,
+        constants: tuple[Region, int] | None = None,
+        consumer: str | None = None,
+        weights: Place | None = None,
+        output: Output = Output.INT16,
+        residual: tuple[Place, int, int] | None = None,
+        statistics: int | None = None,
+    ) -> None:
+        """A CONV of layer ``name``.
+
+        ``constants``: (region, stride from image to image) of INT16 activations, made for ``consumer`` (by default the
+        layer itself); ``weights``: each image's own, otherwise the layer's are stored; ``residual`` and ``statistics``
+        as for `conv_values`. Static weights keep a table that every run renews; tables of products stay as they are.
+        """
+        layer, shape, scalars = self.layers[name], self.shape(name), self.host.scalars
+        buffers = choose(shape)
+        if buffers is None:
+            raise UserError(f"act_rows of {self.config.name} ({self.config.act_rows}) must hold the images of {name}")
+        values = conv_values(
+            shape,
+            buffers,
+            acts,
+            self._weights(name, shape) if weights is None else weights,
+            out,
+            table=self._tables(name, shape, first_split(shape, buffers.slot_channels)),
+            params=self._params(name, shape, output),
+            output=output,
+            requantise_shift=0 if output == Output.RAW else int(scalars.arrays[f"{name}/shift"]),
+            constants=constants and (constants[0].address, constants[1], scalars.act_shift(consumer or name)),
+            residual=residual,
+            statistics=statistics,
+            signed_acts=layer.act.signed,
+            image_weights=weights is not None,
+            update=weights is None,
+        )
+        self.builder.add(name, Kind.CONV, values)
+
+    def _weights(self, name: str, shape: LayerShape) -> Place:
+        """The layer's own weights in memory."""
+        limit = WEIGHT_LIMIT[8 if shape.wide else 4]
+        weights = np.clip(self.host.scalars.arrays[f"{name}/weights"], -limit, limit)
+        packed = layout.pack_weights(weights, self.config, shape.wide)
+        region = self.builder.store(f"{name}.weights", packed, "weights", run=packed.shape[-1])
+        return Place(region.address, packed.shape[-1])
+
+    def _params(self, name: str, shape: LayerShape, output: Output) -> int:
+        """Address of the parameters; those that depend on the noise level are written at every start."""
+        if output == Output.RAW:
+            content = np.zeros(shape.param_words * self.config.bus_bytes, np.uint8)
+        else:
+            content = self.host.params(name, shape.wide)
+        region = self.builder.store(f"{name}.params", content, "params", channels=shape.out_channels)
+        if output != Output.RAW and self.host.has_levels(name):
+            self.host.every_level(region, lambda: self.host.params(name, shape.wide))
+        return region.address
+
+    def _tables(self, name: str, shape: LayerShape, dense: int) -> int:
+        """Address of the channel tables: ascending, with a first guess of the split."""
+        content = np.tile(layout.pack_table(np.arange(shape.channels), dense, self.config), shape.planes)
+        sizes = {"channels": shape.channels, "planes": shape.planes}
+        return self.builder.store(f"{name}.tables", content, "tables", **sizes).address
+
+    def static_constants(self, consumer: str, channels: int) -> tuple[Region, int]:
+        """Constants that do not depend on the data, the same for all images."""
+        content = self.host.static_constants(consumer)
+        region = self.builder.store(f"{consumer}.constants", content, "constants", channels=channels)
+        if self.host.has_levels(consumer):
+            self.host.every_level(region, lambda: self.host.static_constants(consumer))
+        return region, 0
+
+    def wait_for_constants(self, consumers: list[str], x: Tensor, block: str | None = None) -> list[tuple[Region, int]]:
+        """A WAIT at which the host makes constants from the statistics of ``x``: (region, stride) for each consumer.
+
+        ``block``: whose adaptive scale and shift apply.
+        """
+        size = layout.constant_bytes(x.channels, self.config)
+        regions = {
+            consumer: self.builder.allocate(
+                f"{consumer}.constants", size * self.host.images, "constants", channels=x.channels, image_stride=size
+            )
+            for consumer in consumers
+        }
+        step = self.host.normalise_step(regions, x.statistics, x.channels, x.pixels, x.repeats, block)
+        self.builder.wait(f"constants {', '.join(consumers)}", step)
+        return [(region, size) for region in regions.values()]
