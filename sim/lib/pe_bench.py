@@ -3,56 +3,21 @@
 import cocotb
 import numpy as np
 
-from sqdm.golden.conv import conv_psum
 from sqdm.rtl import payloads
-from sqdm.rtl.config import WORD_NIBBLES, Config, ceil_div
+from sqdm.rtl.config import WORD_NIBBLES, Config
 from sqdm.sim.lib.bench import Bench, Watch
 from sqdm.sim.lib.pace import PACES
+from sqdm.sim.lib.pe_job import Job
 from sqdm.sim.lib.scoreboard import Scoreboard
 from sqdm.sim.lib.streams import Sink, Source
-from sqdm.sim.lib.workload import activations, tap_uses, valid_tap_acts, weights
-
-
-class Job:
-    """One image through one output tile: ``acts`` (C, H, W) and ``weights`` (lanes, C, R, R), C dealt to the slots.
-
-    ``acts`` that are empty (C = 0) make a job without channels. ``new_weights`` False reuses the job before's.
-    """
-
-    def __init__(self, config: Config, acts: np.ndarray, kernel: np.ndarray, signed=False, new_weights=True):
-        self.acts, self.weights, self.signed, self.new_weights = acts, kernel, signed, new_weights
-        self.height, self.width = acts.shape[1:]
-        self.taps = kernel.shape[2] * kernel.shape[3]
-        self.pixels = self.height * self.width
-        self.plane_rows = WORD_NIBBLES * ceil_div(self.pixels, WORD_NIBBLES)
-        self.channels = ceil_div(acts.shape[0], config.slots)
-        self.slots = [list(range(slot, acts.shape[0], config.slots)) for slot in range(config.slots)]
-        self.slot_count = config.slots
-
-    def psums(self) -> list[list[int]]:
-        """Expected partial sums: pixels in raster order, lanes."""
-        if self.acts.shape[0] == 0:
-            return [[0] * self.weights.shape[0]] * self.pixels
-        return conv_psum(self.acts[None], self.weights)[0].reshape(self.weights.shape[0], -1).T.tolist()
-
-    def dense_steps(self) -> int:
-        """Cycles that a dense array multiplies: every channel of a slot under every tap inside the map."""
-        return self.channels * int(tap_uses(self.height, self.width, self.taps).sum())
-
-    def sparse_steps(self) -> int:
-        """The least number of cycles for a sparse array: the busiest slot of each output pixel."""
-        pad = int(self.taps == 9)
-        work = np.zeros((self.slot_count, self.height, self.width), np.int64)
-        for slot, channels in enumerate(self.slots):
-            nonzeros = np.pad(np.count_nonzero(self.acts[channels], axis=0), pad)
-            for y in range(1 + 2 * pad):
-                for x in range(1 + 2 * pad):
-                    work[slot] += nonzeros[y : y + self.height, x : x + self.width]
-        return int(work.max(axis=0).sum())
+from sqdm.sim.lib.workload import activations, weights
 
 
 class PeBench(Bench):
-    """Fills the buffer halves as soon as their jobs have finished, sends jobs, compares partial sums."""
+    """Fills the buffers as soon as the jobs that used them have finished, sends jobs, compares partial sums.
+
+    Images lie behind one another in the activation buffer, which is used as a ring.
+    """
 
     def __init__(self, dut, idle: str = "steady", back_pressure: str = "steady"):
         super().__init__(dut)
@@ -69,9 +34,13 @@ class PeBench(Bench):
         self.add(Watch(dut, ("ops", "blocked", "finished"), self._count))
         self.finished = self.blocked = self.total_ops = 0
         self.busy_cycles: list[int] = []  # cycles in which a slot multiplied
+        self.taken_cycles: list[int] = []  # cycles in which a job was taken
+        self.finished_cycles: list[int] = []  # cycles in which a job finished
         self._sent = 0
-        self._act_half = self._weight_half = 0
-        self._act_user = [0, 0]  # for each half: how many jobs must have finished before it may be filled
+        self._next_block = 0
+        # How many jobs must have finished before 16 rows, or a half of the weights, may be filled
+        self._block_user = [0] * (config.act_rows // WORD_NIBBLES)
+        self._weight_half = 0
         self._weight_user = [0, 0]
 
     def source(self, name, layout, pace):
@@ -85,20 +54,27 @@ class PeBench(Bench):
         assert self.finished <= self._sent, "more jobs have finished than were sent"
         if ops:
             self.busy_cycles.append(self.cycle)
+        if finished:
+            self.finished_cycles.append(self.cycle)
 
     async def load(self, job: Job):
-        """Fill the next buffer halves and queue the job; returns when the job has been taken."""
-        self._act_half ^= 1
+        """Fill the next rows and queue the job; returns when the job has been taken."""
         if job.new_weights:
             self._weight_half ^= 1
-        act_half, weight_half = self._act_half, self._weight_half
-        free = max(self._act_user[act_half], self._weight_user[weight_half] if job.new_weights else 0)
-        await self.until(lambda: self.finished >= free, 60_000, "a buffer half is free")
-        if job.channels:
-            self.activation_writes.send(self._activation_rows(job, act_half))
-            if job.new_weights:
-                self.weight_writes.send(self._weight_rows(job, weight_half))
-        self.activation_writes.send(self._foreign_rows("word", 16, 0))
+        half = self._weight_half
+        total = len(self._block_user)
+        assert job.rows <= self.config.act_rows, "the job must fit the activation buffer"
+        first = (self._next_block + self.rng.randint(0, 2)) % total
+        blocks = [(first + number) % total for number in range(job.rows // WORD_NIBBLES)]
+        self._next_block = first + len(blocks)
+        free = max(self._block_user[block] for block in blocks)
+        if job.new_weights:
+            free = max(free, self._weight_user[half])
+        await self.until(lambda: self.finished >= free, 60_000, "the buffers are free")
+        self.activation_writes.send(self._activation_rows(job, first * WORD_NIBBLES))
+        if job.new_weights:
+            self.weight_writes.send(self._weight_rows(job, half))
+        self.activation_writes.send(self._foreign_rows("word", WORD_NIBBLES, 0))
         self.weight_writes.send(self._foreign_rows("weights", self.config.lanes, -8))
         await self.until(
             lambda: not self.activation_writes.pending and not self.weight_writes.pending,
@@ -106,53 +82,49 @@ class PeBench(Bench):
             "the buffers are filled",
         )
         self.scoreboard.expect(job.psums())
-        self.jobs.send([self._payload(job, act_half, weight_half)])
+        self.jobs.send([job.payload(first * WORD_NIBBLES, half)])
         self._sent += 1
-        self._act_user[act_half] = self._weight_user[weight_half] = self._sent
+        for block in blocks:
+            self._block_user[block] = self._sent
+        self._weight_user[half] = self._sent
         await self.until(lambda: not self.jobs.pending, 60_000, "the job is taken")
+        self.taken_cycles.append(self.cycle - 1)
 
-    def _payload(self, job: Job, act_half: int, weight_half: int) -> dict:
-        return {
-            "height": job.height,
-            "width": job.width,
-            "kernel3": int(job.taps == 9),
-            "signed_acts": int(job.signed),
-            "channels": job.channels,
-            "plane_rows": job.plane_rows,
-            "act_half": act_half,
-            "weight_half": weight_half,
-        }
-
-    def _activation_rows(self, job: Job, half: int) -> list[dict]:
-        """Every activation word of every slot, in random order."""
-        flat = job.acts.reshape(job.acts.shape[0], -1) & 15
+    def _activation_rows(self, job: Job, base: int) -> list[dict]:
+        """Every activation word of every slot, in random order; planes without channels keep what the buffer holds."""
         rows = []
-        for slot, channels in enumerate(job.slots):
-            for group in range(ceil_div(job.channels, WORD_NIBBLES)):
-                members = channels[group * WORD_NIBBLES : (group + 1) * WORD_NIBBLES]
-                words = np.zeros((job.pixels, WORD_NIBBLES), np.int64)
-                words[:, : len(members)] = flat[members].T
-                first = half * self.config.act_rows + group * job.plane_rows
-                rows += [
-                    {"slot": self.first_slot + slot, "row": first + pixel, "word": word}
-                    for pixel, word in enumerate(words.tolist())
-                ]
+        for plane, codes in enumerate(job.planes):
+            flat = codes.reshape(codes.shape[0], job.lines * job.width) & 15
+            for slot in range(self.config.slots):
+                for index in range(0, job.depths[plane], WORD_NIBBLES):
+                    members = job.channels(plane, slot)[index : index + WORD_NIBBLES]
+                    words = np.zeros((flat.shape[1], WORD_NIBBLES), np.int64)
+                    words[:, : len(members)] = flat[members].T
+                    first = base + (plane * job.groups + index // WORD_NIBBLES) * job.plane_rows
+                    rows += [
+                        {"slot": self.first_slot + slot, "row": (first + pixel) % self.config.act_rows, "word": word}
+                        for pixel, word in enumerate(words.tolist())
+                    ]
         self.rng.shuffle(rows)
         return rows
 
     def _weight_rows(self, job: Job, half: int) -> list[dict]:
         """Every weight row of every slot, in random order; slots without a channel keep what they hold."""
-        flat = job.weights.reshape(job.weights.shape[0], job.weights.shape[1], -1)
-        rows = [
-            {
-                "slot": self.first_slot + slot,
-                "row": half * self.config.weight_rows + index * job.taps + tap,
-                "weights": flat[:, channel, tap].tolist(),
-            }
-            for slot, channels in enumerate(job.slots)
-            for index, channel in enumerate(channels)
-            for tap in range(job.taps)
-        ]
+        flat = job.kernel.reshape(*job.kernel.shape[:2], job.taps)
+        rows = []
+        for plane in range(len(job.planes)):
+            for slot in range(self.config.slots):
+                for index, channel in enumerate(job.channels(plane, slot)):
+                    place = (plane * job.groups * WORD_NIBBLES + index) * job.taps
+                    assert place + job.taps <= self.config.weight_rows, "the job must fit the weight buffer"
+                    rows += [
+                        {
+                            "slot": self.first_slot + slot,
+                            "row": half * self.config.weight_rows + place + tap,
+                            "weights": flat[:, channel, tap].tolist(),
+                        }
+                        for tap in range(job.taps)
+                    ]
         self.rng.shuffle(rows)
         return rows
 
@@ -184,13 +156,23 @@ class PeBench(Bench):
             await self.load(job)
         await self.finish()
         if self.sparse:
-            expected = sum(valid_tap_acts(job.acts, job.taps) for job in jobs)
+            expected = sum(job.nonzero_operands() for job in jobs)
         else:
             expected = sum(job.dense_steps() for job in jobs) * self.config.slots
         assert self.total_ops == expected, f"ops must add up to {expected}, not {self.total_ops}"
 
-    def job(self, channels: int, size: tuple[int, int], kernel: int, fill="random", signed=False, **kwargs) -> Job:
-        """A random job."""
-        acts = activations(self.data_rng, (1, channels, *size), fill, signed)[0]
+    def job(
+        self, channels: int, size: tuple[int, int], kernel: int, fill="random", signed=False, two_planes=False,
+        halo=(0, 0), **kwargs,
+    ) -> Job:  # fmt: skip
+        """A random job; ``size`` is that of the output strip."""
+        lines = (channels, size[0] + sum(halo), size[1])
+        acts = activations(self.data_rng, (1, *lines), fill, signed, two_planes)[0]
         shape = (self.config.lanes, channels, kernel, kernel)
-        return Job(self.config, acts, weights(self.data_rng, shape, fill), signed, **kwargs)
+        return Job(self.config, acts, weights(self.data_rng, shape, fill), signed, two_planes, halo, **kwargs)
+
+    def next_image(self, job: Job, fill="random") -> Job:
+        """A job with other activations and the weights of ``job``, which must be the one before."""
+        shape = (job.kernel.shape[1], job.lines, job.width)
+        acts = activations(self.data_rng, (1, *shape), fill, job.signed, job.two_planes)[0]
+        return Job(self.config, acts, job.kernel, job.signed, job.two_planes, job.halo, new_weights=False)

@@ -1,14 +1,15 @@
 """Layers of the shipped model as inputs of the benches: captured once from the golden sampler, kept as npz."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from sqdm.golden.engine import ConvJob, Requant
+from sqdm.golden.engine import Requant
 from sqdm.sim.lib.lock import locked
 
-#: (layer, sampling step): nibble planes of an 8-bit layer, both map sizes, one and several channel groups of a slot.
+#: (layer, sampling step): an 8-bit layer, both map sizes, one and several channel groups of a slot.
 REAL_LAYERS = (
     ("conv_in", 0),
     ("enc.8x8_block0.conv1", 0),
@@ -17,8 +18,19 @@ REAL_LAYERS = (
 )
 
 
-def save(jobs: list[ConvJob], path: Path):
-    """Write the jobs whole or not at all."""
+@dataclass(frozen=True)
+class Layer:
+    """Operands of one layer: ``acts`` (N, C, H, W), ``weights`` (K, C, R, R); ``requant`` None for raw sums."""
+
+    name: str
+    acts: np.ndarray
+    signed: bool
+    weights: np.ndarray
+    requant: Requant | None
+
+
+def save(jobs: list, path: Path):
+    """Write the jobs of the golden engine (anything with the fields of `Layer`) whole or not at all."""
     arrays = {}
     for number, job in enumerate(jobs):
         arrays |= {f"{number}.acts": job.acts, f"{number}.weights": job.weights, f"{number}.signed": job.signed}
@@ -32,15 +44,14 @@ def save(jobs: list[ConvJob], path: Path):
     part.replace(path)
 
 
-def load(path: str | Path, number: int) -> ConvJob:
-    """The job of `REAL_LAYERS[number]`."""
+def load(path: str | Path, number: int) -> Layer:
+    """`REAL_LAYERS[number]`."""
     with np.load(path) as arrays:
         values = {key.partition(".")[2]: arrays[key] for key in arrays if key.startswith(f"{number}.")}
     requant = None
     if "shift" in values:
         requant = Requant(values["multiplier"], int(values["shift"]), values["bias"])
-    name = REAL_LAYERS[number][0]
-    return ConvJob(name, values["acts"], bool(values["signed"]), values["weights"], requant, 0, 4)
+    return Layer(REAL_LAYERS[number][0], values["acts"], bool(values["signed"]), values["weights"], requant)
 
 
 def captured(folder: Path) -> Path:

@@ -2,16 +2,24 @@
 
 import numpy as np
 
+from sqdm.rtl.config import CODE_MAX
+
 #: Kinds of activations that `activations` makes.
 FILLS = ("random", "zero", "full", "sparse", "mixed", "extreme")
 
 
-def activations(rng: np.random.Generator, shape: tuple[int, ...], fill: str, signed: bool = False) -> np.ndarray:
-    """int8 codes (N, C, H, W), 0..15 or -8..7.
+def activations(
+    rng: np.random.Generator, shape: tuple[int, ...], fill: str, signed: bool = False, two_planes: bool = False
+) -> np.ndarray:
+    """int8 codes (N, C, H, W), 0..15 or -8..7; with ``two_planes`` int16 codes, 0..255 or -119..119.
 
     ``random``: half zeros. ``zero``, ``full``: all or none. ``sparse``: one in ten is non-zero. ``mixed``: each channel
-    has its own share of zeros, none and all included. ``extreme``: only the codes of the largest magnitude.
+    has its own share of zeros, none and all included. ``extreme``: only the codes of the largest magnitude. All this
+    holds for each digit of 8-bit codes.
     """
+    if two_planes:
+        high, low = (activations(rng, shape, fill, signed).astype(np.int16) for _ in range(2))
+        return np.clip(16 * high + low, -CODE_MAX, CODE_MAX if signed else None)
     low, high = (-8, 7) if signed else (0, 15)
     codes = rng.integers(low, high + 1, shape)
     codes[codes == 0] = high
