@@ -35,7 +35,9 @@ class OutputTurn(wiring.Component):
     Members
     -------
     groups : In(stream of payloads.output_group)
-        Pixels in raster order, image by image; `groups` payloads per pixel, lanes ascending.
+        Pixels in raster order, image by image; `groups` payloads per pixel, half as many when wide, lanes ascending.
+    wide : In(1)
+        8-bit weights: a pixel has half the groups, a block half the words; constant from `start` on.
     raw : In(1)
         32 instead of 16 bits per value (the upper half is dropped); constant from `start` on.
     pixels : In(bits of max_size**2)
@@ -56,6 +58,7 @@ class OutputTurn(wiring.Component):
         super().__init__(
             {
                 "groups": In(stream.Signature(payloads.output_group(config))),
+                "wide": In(1),
                 "raw": In(1),
                 "pixels": In(payloads.bits_for(config.max_size**2)),
                 "start": In(1),
@@ -69,6 +72,9 @@ class OutputTurn(wiring.Component):
         groups = config.lanes // banks
         halves = RAW_BITS // OUT_BITS
         m = Module()
+
+        group_count = Signal(range(groups + 1))  # of a pixel
+        m.d.comb += group_count.eq(groups >> self.wide)
 
         # A bank's row is (buffer, group, place)
         depth = 2 * groups * banks
@@ -94,7 +100,7 @@ class OutputTurn(wiring.Component):
         block_end = Signal()
         m.d.comb += [
             self.groups.ready.eq(~Array(filled)[into]),
-            last_group.eq(group == groups - 1),
+            last_group.eq(group == group_count - 1),
             last_pixel.eq(pixel == self.pixels - 1),
             block_end.eq(last_pixel | ((place == banks - 1) & (half | self.raw))),
         ]
@@ -139,7 +145,7 @@ class OutputTurn(wiring.Component):
 
         # Counters
         with m.If(self.groups.valid & self.groups.ready):
-            m.d.sync += group.eq(group + 1)  # groups is a power of two: wraps
+            m.d.sync += group.eq(Mux(last_group, 0, group + 1))
             with m.If(last_group):
                 m.d.sync += [
                     pixel.eq(Mux(last_pixel, 0, pixel + 1)),
@@ -158,8 +164,8 @@ class OutputTurn(wiring.Component):
             m.d.sync += lane.eq(lane + 1)  # banks is a power of two: wraps
             with m.If(lane == banks - 1):
                 m.d.sync += out_group.eq(out_group + 1)
-                with m.If(out_group == groups - 1):
-                    m.d.sync += [from_buffer.eq(~from_buffer), Array(filled)[from_buffer].eq(0)]
+                with m.If(out_group == group_count - 1):
+                    m.d.sync += [out_group.eq(0), from_buffer.eq(~from_buffer), Array(filled)[from_buffer].eq(0)]
         with m.If(self.start):
             for counter in (into, group, place, half, pixel, from_buffer, out_group, lane, *filled, self.words.valid):
                 m.d.sync += counter.eq(0)

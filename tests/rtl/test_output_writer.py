@@ -7,83 +7,86 @@ from sqdm.rtl.config import PRESETS
 from sqdm.rtl.output_writer import OutputWriter
 
 TINY = PRESETS["tiny"]
-LANES = TINY.lanes
 
 
-def run(layers, idle=0.0, stall=0.0):
-    """Runs (channels, images, image words) layers; returns the sent words and writes of each as dictionaries."""
+def random_words(rng, count, existing):
+    """Words of a layer, `existing` of them on average; the last one is marked."""
+    words = [
+        {"word": rng.getrandbits(64), "address": rng.getrandbits(32), "exists": rng.random() < existing, "first": 0,
+         "last": 0, "end": 0}
+        for _ in range(count)
+    ]  # fmt: skip
+    words[-1]["end"] = 1
+    return words
+
+
+def run(layers, entries, idle=0.0, stall=0.0):
+    """Sends layers of words, and beside them `entries`; returns what was written in each layer."""
     device = OutputWriter(TINY)
-    rng = random.Random(1)
-    results = []
-    pending = []
-
-    async def bench(ctx):
-        assert ctx.get(device.finished)
-        for channels, images, image_words in layers:
-            base = rng.randrange(1 << 20)
-            memory = {}
-            words = []
-            # The order of the stream, and the address of docs/architecture.md for each word
-            for tile in range(-(-channels // LANES)):
-                for image in range(images):
-                    for block in range(image_words):
-                        for lane in range(LANES):
-                            k = tile * LANES + lane
-                            words.append(rng.getrandbits(TINY.bus_bits))
-                            if k < channels:
-                                memory[base + (k * images + image) * image_words + block] = words[-1]
-            pending.append(len(memory))
-            ctx.set(device.base, base)
-            ctx.set(device.channel_words, images * image_words)
-            ctx.set(device.channels, channels)
-            await strobe(ctx, device.start)
-            assert not ctx.get(device.finished)
-            await send(ctx, device.words, words[:-1], rng, idle)
-            assert not ctx.get(device.finished)
-            await send(ctx, device.words, words[-1:], rng, idle)
-            assert ctx.get(device.finished)
-            results.append((memory, len(words)))
-            await ctx.tick().repeat(30)
-
+    state = {"layer": 0, "started": 0, "open": False}
     written = []
 
-    async def sink(ctx):
-        for _ in layers:
-            while not pending:
+    async def words(ctx):
+        rng = random.Random(1)
+        for layer in layers:
+            assert ctx.get(device.finished)
+            ctx.set(device.pending, 1)
+            await strobe(ctx, device.start)
+            state["started"] += 1
+            await send(ctx, device.words, layer, rng, idle)
+            while len(written) < state["started"]:
                 await ctx.tick()
-            count = pending.pop()
-            taken = await collect(ctx, device.writes, count, random.Random(2), stall)
-            written.append({write.address: write.data for write in taken})
-            assert len(written[-1]) == count
 
-    simulate(device, bench, sink)
-    return results, written
+    async def statistics(ctx):
+        rng = random.Random(2)
+        for number in range(len(layers)):
+            while state["started"] <= number:
+                await ctx.tick()
+            await send(ctx, device.entries, entries, rng, 0.5)
+            assert not ctx.get(device.finished)
+            ctx.set(device.pending, 0)
+
+    async def memory(ctx):
+        rng = random.Random(3)
+        for number, layer in enumerate(layers):
+            while state["started"] <= number:
+                await ctx.tick()
+            count = sum(word["exists"] for word in layer) + len(entries)
+            taken = await collect(ctx, device.writes, count, rng, stall)
+            while not ctx.get(device.finished):
+                await ctx.tick()
+            written.append([(write.address, write.data) for write in taken])
+
+    simulate(device, words, statistics, memory)
+    return written
 
 
 @pytest.mark.parametrize(("idle", "stall"), IDLES)
-@pytest.mark.parametrize("layer", [(1, 1, 1), (16, 2, 3), (17, 3, 2), (31, 1, 4), (64, 1, 2)])
-def test_addresses(layer, idle, stall):
-    results, written = run([layer], idle, stall)
-    assert [memory for memory, _ in results] == written
-
-
-def test_layers_one_after_another():
-    results, written = run([(20, 1, 2), (16, 2, 1), (33, 1, 1)], 0.2, 0.2)
-    assert [memory for memory, _ in results] == written
+@pytest.mark.parametrize("existing", [1.0, 0.5, 0.0])
+def test_writes_words_that_exist_and_entries(existing, idle, stall):
+    rng = random.Random(4)
+    layers = [random_words(rng, 30, existing) for _ in range(2)]
+    entries = [{"address": rng.getrandbits(32), "data": rng.getrandbits(64)} for _ in range(9)]
+    expected_entries = [(entry["address"], entry["data"]) for entry in entries]
+    for layer, writes in zip(layers, run(layers, entries, idle, stall), strict=True):
+        assert [write for write in writes if write not in expected_entries] == [
+            (word["address"], word["word"]) for word in layer if word["exists"]
+        ]
+        assert [write for write in writes if write in expected_entries] == expected_entries
 
 
 def test_not_finished_while_memory_stalls():
     device = OutputWriter(TINY)
+    words = random_words(random.Random(5), 3, 1.0)
 
     async def bench(ctx):
-        ctx.set(device.channel_words, 1)
-        ctx.set(device.channels, LANES)
+        assert ctx.get(device.finished)
+        assert not ctx.get(device.words.ready)
         await strobe(ctx, device.start)
+        assert not ctx.get(device.finished)
         ctx.set(device.writes.ready, 1)
-        await send(ctx, device.words, range(LANES - 1), random.Random(0))
+        await send(ctx, device.words, words, random.Random(0))
         ctx.set(device.writes.ready, 0)
-        ctx.set(device.words.payload, 5)
-        ctx.set(device.words.valid, 1)
         for _ in range(5):
             await ctx.tick()
             assert ctx.get(device.writes.valid)
@@ -92,6 +95,39 @@ def test_not_finished_while_memory_stalls():
         await ctx.tick()
         assert ctx.get(device.finished)
         assert not ctx.get(device.words.ready)
+
+    simulate(device, bench)
+
+
+def test_a_word_per_cycle_and_entries_first():
+    device = OutputWriter(TINY)
+    words = random_words(random.Random(6), 20, 1.0)
+
+    async def bench(ctx):
+        await strobe(ctx, device.start)
+        ctx.set(device.writes.ready, 1)
+        assert await send(ctx, device.words, words[:10], random.Random(0)) == 10
+        ctx.set(device.entries.valid, 1)
+        ctx.set(device.words.valid, 1)
+        assert ctx.get(device.entries.ready)
+        assert not ctx.get(device.words.ready)
+        ctx.set(device.entries.valid, 0)
+        assert ctx.get(device.words.ready)
+
+    simulate(device, bench)
+
+
+def test_start_drops_a_waiting_write():
+    device = OutputWriter(TINY)
+    words = random_words(random.Random(7), 4, 1.0)
+
+    async def bench(ctx):
+        await strobe(ctx, device.start)
+        await send(ctx, device.words, words[:1], random.Random(0))
+        assert ctx.get(device.writes.valid)
+        await strobe(ctx, device.start)
+        assert not ctx.get(device.writes.valid)
+        assert not ctx.get(device.finished)
 
     simulate(device, bench)
 
