@@ -1,69 +1,58 @@
-"""Checks what the registers say about a layer and derives the sizes that the other parts count with."""
+"""Checks a descriptor and derives the sizes that the other parts count with."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from . import payloads
-from .config import COUNT_BITS, MAX_TAPS, OUT_BITS, RAW_BITS, SHIFT_BITS, TABLE_ENTRY_BITS, WORD_NIBBLES, Config
-from .payloads import PolicyShape
-from .registers import REGISTER_BITS, REGISTERS, Status
+from .config import (
+    CONSTANT_BITS,
+    COUNT_BITS,
+    GRANULE_BITS,
+    MAX_TAPS,
+    OUT_BITS,
+    RAW_BITS,
+    STRIDE_BITS,
+    TABLE_ENTRY_BITS,
+    WORD_NIBBLES,
+    Config,
+)
+from .descriptor import BASES, STRIDES, Kind, Output, Resample
+from .descriptor_reader import descriptor_layout
+from .feeder import times_taps
+from .map_engine import legal
+from .registers import Status
 
-COUNT_SHIFT_BITS = 4
-SETTINGS = tuple(name.lower() for name, register in REGISTERS.items() if register.access == "rw")
-BASES = tuple(name for name in SETTINGS if name.endswith("_base"))
-
-
-def mode_layout() -> data.Layout:
-    """The fields of the MODE register."""
-    fields = {part.name: data.Field(part.width, part.lsb) for part in REGISTERS["MODE"].fields}
-    return data.FlexibleLayout(REGISTER_BITS, fields)
-
-
-def checked_settings(config: Config) -> data.Layout:
-    """The registers as numbers of their legal range; bases in memory words."""
-    return data.StructLayout(
-        {
-            "channels": payloads.bits_for(config.max_channels),
-            "out_channels": payloads.bits_for(config.max_out_channels),
-            "height": payloads.bits_for(config.max_size),
-            "width": payloads.bits_for(config.max_size),
-            "images": payloads.bits_for(config.max_images),
-            "kernel3": 1,
-            "signed_acts": 1,
-            "raw": 1,
-            "scan": 1,
-            "update": 1,
-            "policy": PolicyShape,
-            "shift": SHIFT_BITS,
-            "sparse_count": COUNT_BITS,
-            "count_shift": COUNT_SHIFT_BITS,
-        }
-        | dict.fromkeys(BASES, REGISTER_BITS)
-    )
+GRANULE_SHIFT = (GRANULE_BITS // 8 - 1).bit_length()
 
 
 def sizes(config: Config) -> data.Layout:
-    """Sizes derived from a layer's shape.
+    """Sizes derived from a descriptor.
 
-    ``pixels`` of one image, ``all_pixels`` of all; ``plane_words`` activation words of one image and channel,
-    ``act_words`` of one channel; ``tiles`` output tiles; ``tile_words`` memory words of one channel's weights for one
-    tile, ``weight_words`` for all; ``out_words`` memory words of one output plane, ``channel_words`` of one output
-    channel; memory words of the requantisation parameters and of the channel table.
+    ``in_pixels`` of one image's input strip, ``counted_pixels`` those of all images; ``pixels`` of one output plane,
+    ``all_pixels`` of all images; ``plane_words`` activation words of one input plane; ``tail_pixels`` in the last of
+    them; ``tiles`` output tiles; ``out_words`` memory words of one output plane; ``groups`` of 16 channels of a plane in
+    a slot; ``high_rows`` activation rows of one plane of one image, ``item_rows`` of all its planes; memory words of one
+    channel's weights for one tile, of the parameters, the normalisation constants and the channel tables.
     """
+    rows = payloads.bits_for(config.act_rows)
     return data.StructLayout(
         {
-            "pixels": payloads.bits_for(config.act_rows),
+            "in_pixels": rows,
+            "counted_pixels": COUNT_BITS,
+            "pixels": payloads.bits_for(4 * config.max_size**2),
             "all_pixels": COUNT_BITS,
-            "plane_words": payloads.bits_for(config.act_rows // WORD_NIBBLES),
-            "act_words": COUNT_BITS,
-            "tiles": payloads.bits_for(config.max_tiles),
+            "plane_words": payloads.plane_words(config),
+            "tail_pixels": payloads.bits_for(WORD_NIBBLES),
+            "tiles": payloads.bits_for(2 * config.max_tiles),
+            "out_words": 16,
+            "groups": payloads.bits_for(config.max_groups),
+            "high_rows": rows,
+            "item_rows": rows,
             "tile_words": payloads.bits_for(MAX_TAPS * config.row_words),
-            "weight_words": payloads.bits_for(MAX_TAPS * config.row_words * config.max_tiles),
-            "out_words": payloads.bits_for(round_up(config.act_rows, config.bus_bits // RAW_BITS)),
-            "channel_words": COUNT_BITS,
             "param_words": payloads.bits_for(config.param_rows),
-            "table_words": payloads.bits_for(1 + round_up(config.max_channels, config.bus_bits // TABLE_ENTRY_BITS)),
+            "constant_words": payloads.bits_for(config.max_channels * CONSTANT_BITS // config.bus_bits + 1),
+            "table_words": payloads.bits_for(2 * (2 + config.max_channels * TABLE_ENTRY_BITS // config.bus_bits)),
         }
     )
 
@@ -74,7 +63,7 @@ def round_up(value, step):
 
 
 class LayerSetup(wiring.Component):
-    """Checks the registers, and multiplies the layer's sizes with one small multiplier, one product per cycle.
+    """Checks a CONV or MAP, and multiplies its sizes with one small multiplier, one product per cycle.
 
     Parameters
     ----------
@@ -82,17 +71,18 @@ class LayerSetup(wiring.Component):
 
     Members
     -------
-    One In(32) per rw register, named like it in lower case; constant from ``start`` until the layer has ended.
+    descriptor : In(descriptor_layout)
+        Constant from ``start`` as long as the outputs are used.
+    reserved : In(1)
+        A reserved bit of the descriptor is 1.
     start : In(1)
     done : Out(1)
         One-cycle pulse; the outputs below are final and stay.
     status : Out(8)
-        `registers.Status`: OK, BAD_SHAPE, TOO_LARGE or BAD_REGISTER.
-    settings : Out(layer_setup.checked_settings)
-        Means what the registers say only with status OK. Combinational.
+        `registers.Status`: OK, BAD_SHAPE, TOO_LARGE or BAD_DESCRIPTOR.
     sizes : Out(layer_setup.sizes)
 
-    Latency: `LATENCY` cycles from ``start`` to ``done``, also for a layer that is refused. Reset: idle.
+    Latency: `LATENCY` cycles from ``start`` to ``done``, also for a descriptor that is refused. Reset: idle.
     """
 
     LATENCY = 7
@@ -100,12 +90,12 @@ class LayerSetup(wiring.Component):
     def __init__(self, config: Config):
         self._config = config
         super().__init__(
-            dict.fromkeys(SETTINGS, In(REGISTER_BITS))
-            | {
+            {
+                "descriptor": In(descriptor_layout()),
+                "reserved": In(1),
                 "start": In(1),
                 "done": Out(1),
                 "status": Out(8),
-                "settings": Out(checked_settings(config)),
                 "sizes": Out(sizes(config)),
             }
         )
@@ -113,94 +103,172 @@ class LayerSetup(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self._config
-        layer = self.settings
+        layer = self.descriptor
+        mode = layer.mode
         out = self.sizes
-        word_shift = (config.bus_bytes - 1).bit_length()
-        count_max = (1 << COUNT_BITS) - 1
+        is_map = layer.control.kind == Kind.MAP
 
-        for name in ("channels", "out_channels", "height", "width", "images", "shift", "count_shift"):
-            m.d.comb += layer[name].eq(getattr(self, name))
-        for name in BASES:
-            m.d.comb += layer[name].eq(getattr(self, name) >> word_shift)
-        mode = data.View(mode_layout(), self.mode)
-        for name in ("kernel3", "signed_acts", "raw", "scan", "update", "policy"):
-            m.d.comb += layer[name].eq(mode[name])
-        # No channel has more non-zeros than COUNT_BITS hold, so a larger threshold means the same as the largest.
-        m.d.comb += layer.sparse_count.eq(Mux(self.sparse_count > count_max, count_max, self.sparse_count))
+        well_formed = self._well_formed(m, is_map)
+        legal_shape = self._legal_shape(m, is_map)
 
-        legal_shape = Signal()
-        legal_registers = Signal()
-        m.d.comb += [legal_shape.eq(1), legal_registers.eq(1)]
-        for name, maximum in {
-            "channels": config.max_channels,
-            "out_channels": config.max_out_channels,
-            "height": config.max_size,
-            "width": config.max_size,
-            "images": config.max_images,
-        }.items():
-            with m.If((getattr(self, name) == 0) | (getattr(self, name) > maximum)):
-                m.d.comb += legal_shape.eq(0)
-        with m.If(self.shift[SHIFT_BITS:].any() | self.count_shift[COUNT_SHIFT_BITS:].any()):
-            m.d.comb += legal_registers.eq(0)
-        for name in BASES:
-            with m.If(getattr(self, name)[:word_shift].any()):
-                m.d.comb += legal_registers.eq(0)
-
-        act_groups = Signal(range(config.max_act_groups + 1))
-        factor_a = Signal(range(max(config.act_rows, config.max_size, MAX_TAPS * config.row_words) + 1))
-        factor_b = Signal(range(max(config.max_images, config.max_size, config.max_tiles, config.max_act_groups) + 1))
+        width = Signal(range(config.max_size + 1))
+        height = Signal(range(config.max_size + 1))
+        in_height = Signal(range(config.max_size + 3))
+        factor_a = Signal(range(max(config.act_rows, 4 * config.max_size**2) + 1))
+        factor_b = Signal(range(max(config.max_images, config.max_size + 2, config.max_groups) + 1))
         product = Signal(len(factor_a) + len(factor_b))
         m.d.comb += [
-            act_groups.eq(round_up(layer.channels, WORD_NIBBLES * config.slots)),
+            width.eq(layer.width),
+            height.eq(layer.height),
+            in_height.eq(height + mode.halo_top + mode.halo_bottom),
             product.eq(factor_a * factor_b),
         ]
+
+        def require(condition, status):
+            """Keep the first status that is not OK."""
+            with m.If((self.status == Status.OK) & ~condition):
+                m.d.sync += self.status.eq(status)
 
         with m.FSM():
             with m.State("IDLE"):
                 with m.If(self.start):
                     m.d.sync += self.status.eq(
-                        Mux(~legal_shape, Status.BAD_SHAPE, Mux(~legal_registers, Status.BAD_REGISTER, Status.OK))
+                        Mux(~well_formed, Status.BAD_DESCRIPTOR, Mux(~legal_shape, Status.BAD_SHAPE, Status.OK))
                     )
-                    m.next = "PIXELS"
+                    m.next = "IN_PIXELS"
+            with m.State("IN_PIXELS"):
+                m.d.comb += [factor_a.eq(width), factor_b.eq(in_height)]
+                self._simple_sizes(m)
+                m.d.sync += [out.in_pixels.eq(product), out.plane_words.eq(round_up(product, WORD_NIBBLES))]
+                m.d.sync += out.tail_pixels.eq(((product - 1) & (WORD_NIBBLES - 1)) + 1)
+                require(is_map | (product <= config.act_rows), Status.TOO_LARGE)
+                m.next = "PIXELS"
             with m.State("PIXELS"):
-                m.d.comb += [factor_a.eq(layer.width), factor_b.eq(layer.height)]
-                m.d.sync += [
-                    out.pixels.eq(product),
-                    out.tiles.eq(round_up(layer.out_channels, config.lanes)),
-                    out.tile_words.eq(Mux(layer.kernel3, MAX_TAPS, 1) * config.row_words),
-                    out.table_words.eq(1 + round_up(layer.channels, config.bus_bits // TABLE_ENTRY_BITS)),
-                ]
-                with m.If((self.status == Status.OK) & (product > config.act_rows)):
-                    m.d.sync += self.status.eq(Status.TOO_LARGE)
+                m.d.comb += [factor_a.eq(width), factor_b.eq(height)]
+                with m.Switch(mode.resample):
+                    with m.Case(Resample.DOWN):
+                        m.d.sync += out.pixels.eq(product >> 2)
+                    with m.Case(Resample.UP):
+                        m.d.sync += out.pixels.eq(product << 2)
+                    with m.Default():
+                        m.d.sync += out.pixels.eq(product)
+                weight_rows = times_taps((out.groups << mode.two_planes) << 4, mode.kernel3)
+                require(is_map | (weight_rows <= config.weight_rows), Status.TOO_LARGE)
                 m.next = "ALL_PIXELS"
             with m.State("ALL_PIXELS"):
                 m.d.comb += [factor_a.eq(out.pixels), factor_b.eq(layer.images)]
-                raw_words = round_up(out.pixels, config.bus_bits // RAW_BITS)
-                m.d.sync += [
-                    out.all_pixels.eq(product),
-                    out.plane_words.eq(round_up(out.pixels, WORD_NIBBLES)),
-                    out.out_words.eq(Mux(layer.raw, raw_words, round_up(out.pixels, config.bus_bits // OUT_BITS))),
-                    out.param_words.eq(out.tiles * (config.lanes // config.post_lanes)),
-                ]
-                m.next = "ACT_WORDS"
-            with m.State("ACT_WORDS"):
-                m.d.comb += [factor_a.eq(out.plane_words), factor_b.eq(layer.images)]
-                m.d.sync += out.act_words.eq(product)
-                m.next = "WEIGHT_WORDS"
-            with m.State("WEIGHT_WORDS"):
-                m.d.comb += [factor_a.eq(out.tile_words), factor_b.eq(out.tiles)]
-                m.d.sync += out.weight_words.eq(product)
-                m.next = "CHANNEL_WORDS"
-            with m.State("CHANNEL_WORDS"):
-                m.d.comb += [factor_a.eq(out.out_words), factor_b.eq(layer.images)]
-                m.d.sync += out.channel_words.eq(product)
+                m.d.sync += [out.all_pixels.eq(product), out.out_words.eq(self._out_words(out.pixels))]
+                require(product < 1 << COUNT_BITS, Status.TOO_LARGE)
+                m.next = "COUNTED"
+            with m.State("COUNTED"):
+                m.d.comb += [factor_a.eq(out.in_pixels), factor_b.eq(layer.images)]
+                m.d.sync += out.counted_pixels.eq(product)
+                require(is_map | (product < 1 << COUNT_BITS), Status.TOO_LARGE)
                 m.next = "ROWS"
             with m.State("ROWS"):
-                m.d.comb += [factor_a.eq(out.plane_words), factor_b.eq(act_groups)]
-                with m.If((self.status == Status.OK) & (product > config.act_rows // WORD_NIBBLES)):
-                    m.d.sync += self.status.eq(Status.TOO_LARGE)
+                m.d.comb += [factor_a.eq(out.plane_words << 4), factor_b.eq(out.groups)]
+                m.d.sync += [out.high_rows.eq(product), out.item_rows.eq(product << mode.two_planes)]
+                require(is_map | (product << mode.two_planes <= config.act_rows), Status.TOO_LARGE)
+                m.next = "BUFFERS"
+            with m.State("BUFFERS"):
+                m.d.comb += [factor_a.eq(out.item_rows), factor_b.eq(layer.buffers.images)]
+                require(is_map | (product <= config.act_rows), Status.TOO_LARGE)
                 m.next = "DONE"
             with m.State("DONE"):
                 m.d.comb += self.done.eq(1)
                 m.next = "IDLE"
         return m
+
+    def _simple_sizes(self, m: Module) -> None:
+        """Sizes that need no multiplication."""
+        config, layer, out = self._config, self.descriptor, self.sizes
+        wide = layer.mode.wide_weights
+        tiles = Mux(
+            wide, round_up(layer.out_channels[:16], config.lanes // 2), round_up(layer.out_channels[:16], config.lanes)
+        )
+        table_words = 1 + round_up(layer.channels[:16], config.bus_bits // TABLE_ENTRY_BITS)
+        per_tile = config.lanes // config.post_lanes
+        constants = config.bus_bits // CONSTANT_BITS
+        m.d.sync += [
+            out.tiles.eq(tiles),
+            out.groups.eq(round_up(layer.buffers.slot_channels, WORD_NIBBLES)),
+            out.tile_words.eq(Mux(layer.mode.kernel3, MAX_TAPS * config.row_words, config.row_words)),
+            out.param_words.eq(Mux(wide, tiles * (per_tile // 2), tiles * per_tile)),
+            out.constant_words.eq(round_up(layer.channels[:16], constants)),
+            out.table_words.eq(table_words << layer.mode.two_planes),
+        ]
+
+    def _out_words(self, pixels):
+        """Memory words of an output plane of so many pixels."""
+        bus_bits, mode = self._config.bus_bits, self.descriptor.mode
+
+        def words(bits):
+            return round_up(pixels, bus_bits // bits)
+
+        code_words = Mux(mode.two_planes, words(8), words(4))
+        conv_words = Mux(mode.output == Output.RAW, words(RAW_BITS), words(OUT_BITS))
+        return Mux(mode.codes, code_words, conv_words)
+
+    def _well_formed(self, m: Module, is_map):
+        """No field contradicts another one, every address is aligned."""
+        config, layer = self._config, self.descriptor
+        mode = layer.mode
+        word_shift = (config.bus_bytes - 1).bit_length()
+        plane_shift = (config.plane_bytes - 1).bit_length()
+        planes = is_map | mode.int16_acts  # activations are INT16 planes
+        bad = [self.reserved, layer.residual_multiplier[16:].any()]
+        for name in BASES:
+            low = getattr(layer, name.lower())
+            if name == "ACT_BASE":
+                bad.append(Mux(planes, low[:plane_shift], low[:GRANULE_SHIFT]).any())
+            else:
+                bad.append(low[:word_shift].any())
+        for name in STRIDES:
+            value = getattr(layer, name.lower())
+            unit = word_shift
+            if name.startswith("ACT_"):
+                unit = GRANULE_SHIFT
+                bad.append(planes & value[:word_shift].any())
+            bad += [value[:unit].any(), value[unit + STRIDE_BITS :].any()]
+        int16_output = mode.output == Output.INT16
+        bad += [
+            is_map & mode.codes & ((mode.resample != Resample.NONE) | mode.statistics),
+            is_map & mode.residual,
+            is_map & ~mode.codes & mode.two_planes,
+            is_map & ~int16_output,
+            ~is_map & (mode.codes | (mode.resample != Resample.NONE)),
+            ~is_map & ~int16_output & (mode.residual | mode.statistics),
+            mode.output > Output.WEIGHTS,
+            mode.resample > Resample.UP,
+            ~mode.kernel3 & (mode.halo_top | mode.halo_bottom),
+        ]
+        well_formed = Signal()
+        m.d.comb += well_formed.eq(~Cat(bad).any())
+        return well_formed
+
+    def _legal_shape(self, m: Module, is_map):
+        """All sizes are in their range."""
+        config, layer = self._config, self.descriptor
+        depth = layer.buffers.slot_channels
+        all_slots = config.dense_slots + config.sparse_slots
+        bad = []
+        for name, maximum in {
+            "channels": config.max_channels,
+            "height": config.max_size,
+            "width": config.max_size,
+            "images": config.max_images,
+        }.items():
+            value = getattr(layer, name)
+            bad.append((value == 0) | (value > maximum))
+        wide = Mux(layer.mode.kernel3, config.wide_channels(MAX_TAPS), config.wide_channels(1))
+        bad += [
+            is_map & (layer.channels > config.max_out_channels),
+            is_map & ~legal(layer.mode.resample, layer.height[:8], layer.width[:8], config),
+            ~is_map & ((layer.out_channels == 0) | (layer.out_channels > config.max_out_channels)),
+            ~is_map & ((depth == 0) | (depth > config.max_depth) | (depth * all_slots < layer.channels)),
+            ~is_map & (layer.buffers.images == 0),
+            ~is_map & layer.mode.two_planes & (layer.channels > wide),
+        ]
+        legal_shape = Signal()
+        m.d.comb += legal_shape.eq(~Cat(bad).any())
+        return legal_shape

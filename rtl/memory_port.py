@@ -49,6 +49,8 @@ class MemoryPort(wiring.Component):
     idle : Out(1)
         Every read that was accepted since the last flush has been answered and the answer taken, every write answered.
         From the cycle after a flush began. After an error it stays 0 if requests are left that were not sent.
+    writes_idle : Out(1)
+        Every write has been answered by the memory, and none waits.
     error : Out(1)
         Something has failed since the last flush. No request is taken and no burst started while it is 1; answers to
         bursts on the bus are still delivered.
@@ -82,6 +84,7 @@ class MemoryPort(wiring.Component):
                 "watchdog": In(32),
                 "flush": In(1),
                 "idle": Out(1),
+                "writes_idle": Out(1),
                 "error": Out(1),
                 "error_code": Out(8),
                 "error_address": Out(axi.ADDRESS_BITS),
@@ -114,6 +117,7 @@ class MemoryPort(wiring.Component):
             m.d.comb += [inner.valid.eq(outer.valid), inner.payload.eq(outer.payload), outer.ready.eq(inner.ready)]
         m.d.comb += [
             self.idle.eq(reader.empty & writer.empty),
+            self.writes_idle.eq(writer.empty & ~Cat(client.valid for client in self.writes).any()),
             self.read.eq(reader.requested),
             self.write.eq(writer.accepted),
         ]

@@ -1,4 +1,4 @@
-"""Counts what the cycles of a layer were spent on."""
+"""Counts what the cycles of a program were spent on."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import data, wiring
@@ -8,11 +8,15 @@ from .config import Config
 from .registers import COUNTERS
 
 COUNTER_BITS = 32
-COUNTED = tuple(name.lower() for name in COUNTERS[: COUNTERS.index("WRITES") + 1])
+COUNTED = tuple(name.lower() for name in COUNTERS)
+
+#: Why no array multiplies; the first that holds is charged, else OTHER. ``running`` (a job is under way, its pipeline
+#: fills) counts as OTHER, ``blocked`` and ``draining`` as OUTPUT.
+CAUSES = ("blocked", "running", "waits_weights", "waits_acts", "mapping", "draining", "detecting")
 
 
 class RunCounters(wiring.Component):
-    """One counter per register CYCLES .. WRITES; each cycle without work is charged to exactly one cause.
+    """One counter per register CYCLES .. NONZEROS; each cycle without work is charged to exactly one cause.
 
     Parameters
     ----------
@@ -20,16 +24,16 @@ class RunCounters(wiring.Component):
 
     Members
     -------
-    clear, busy : In(1)
-        A layer begins: all counters to 0. A layer runs: they count.
+    clear, counting : In(1)
+        A program begins: all counters to 0. A program runs and does not wait for the host: they count.
     ops : In(arrays x range(slots + 1))
         `PeArray.ops`, dense arrays first.
-    blocked, running, waits_weights, waits_acts, detecting, draining : In(1)
-        Why no array multiplies; the first that holds in the order blocked, detecting, running, waits_weights,
-        waits_acts, draining is charged, else OTHER. ``running`` (a job is under way, its pipeline fills) counts as
-        OTHER, ``blocked`` and ``draining`` as OUTPUT.
+    blocked, running, waits_weights, waits_acts, mapping, draining, detecting : In(1)
+        See `CAUSES`.
     read, write : In(1)
         A memory word is requested, written.
+    added_dense_channels, added_nonzeros : In(32)
+        Added in every cycle: 0 but for one cycle of a layer.
     One Out(32) per counter, named like the register in lower case.
 
     Latency: 1 cycle. Overflow: wraps. Reset: 0.
@@ -37,21 +41,10 @@ class RunCounters(wiring.Component):
 
     def __init__(self, config: Config):
         self._config = config
-        flags = (
-            "clear",
-            "busy",
-            "blocked",
-            "running",
-            "waits_weights",
-            "waits_acts",
-            "detecting",
-            "draining",
-            "read",
-            "write",
-        )
         super().__init__(
-            {name: In(1) for name in flags}
+            {name: In(1) for name in ("clear", "counting", *CAUSES, "read", "write")}
             | {"ops": In(data.ArrayLayout(range(config.slots + 1), config.arrays))}
+            | {"added_dense_channels": In(COUNTER_BITS), "added_nonzeros": In(COUNTER_BITS)}
             | {name: Out(COUNTER_BITS) for name in COUNTED}
         )
 
@@ -73,19 +66,22 @@ class RunCounters(wiring.Component):
             (self.ops_sparse, sparse_ops),
             (self.reads, self.read),
             (self.writes, self.write),
+            (self.dense_channels, self.added_dense_channels),
+            (self.nonzeros, self.added_nonzeros),
         ]
         with m.If(self.clear):
             m.d.sync += [getattr(self, name).eq(0) for name in COUNTED]
-        with m.Elif(self.busy):
+        with m.Elif(self.counting):
             m.d.sync += [counter.eq(counter + step) for counter, step in increments]
             causes = (
                 (active, None),
                 (self.blocked, self.stall_output),
-                (self.detecting, self.stall_detect),
                 (self.running, self.stall_other),
                 (self.waits_weights, self.stall_weights),
                 (self.waits_acts, self.stall_acts),
+                (self.mapping, self.stall_map),
                 (self.draining, self.stall_output),
+                (self.detecting, self.stall_detect),
             )
             clause = m.If
             for condition, counter in causes:

@@ -5,7 +5,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from sqdm.rtl.config import Config
 from sqdm.sim import emit, toolchain
 
 TOP = "sqdm_accelerator"
-HARNESS = Path(__file__).with_name("harness.cpp")
+HARNESS = (Path(__file__).with_name("harness.cpp"), Path(__file__).with_name("axi_memory.h"))
 LIBRARY = "simulation.so"
 VERILATOR_FLAGS = (
     "--cc", "--exe", "--build", "-j", "2", "--threads", "1", "-O3", "--x-assign", "fast", "--x-initial", "fast",
@@ -69,30 +70,44 @@ def build(config: Config, on_build: Callable[[str], None] | None = None) -> Path
     minute), after a call of ``on_build(message)``. Raises `UserError` when a tool is missing or fails, or the cache
     cannot be written.
     """
-    try:
+    with _cache():
         text = verilog(config)
-        key = digest(text, HARNESS.read_text(), version("verilator"), VERILATOR_FLAGS, COMPILER_FLAGS)
+    return build_text(text, config.bus_bits, f"compiling the {config.name} accelerator", on_build)
+
+
+def build_text(text: str, bus_bits: int, message: str, on_build: Callable[[str], None] | None = None) -> Path:
+    """Like `build`, from the Verilog ``text`` of a module `TOP` with the accelerator's ports."""
+    with _cache():
+        key = digest(text, *(path.read_text() for path in HARNESS), version("verilator"), VERILATOR_FLAGS, COMPILER_FLAGS)
         final = cache_dir() / f"{TOP}-{key}.so"
         if not final.exists():
             toolchain.verilator_bin()
             if on_build is not None:
-                on_build(f"compiling the {config.name} accelerator")
-            _compile(text, config, final)
-    except OSError as error:
-        raise UserError(f"the build cache {str(cache_dir())!r} must be writable: {error.strerror}") from None
+                on_build(message)
+            _compile(text, bus_bits, final)
     return final
 
 
-def _compile(text: str, config: Config, final: Path) -> None:
+@contextmanager
+def _cache() -> Iterator[None]:
+    """Turns an error of the file system into one that names the cache."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"the build cache {str(cache_dir())!r} must be writable: {error.strerror}") from None
+
+
+def _compile(text: str, bus_bits: int, final: Path) -> None:
     """Run Verilator and the C++ compiler in a private folder inside the cache and keep the library."""
     cache_dir().mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="build-", dir=cache_dir()))
     try:
         (folder / f"{TOP}.sv").write_text(text)
-        shutil.copy(HARNESS, folder / HARNESS.name)
-        flags = f"{COMPILER_FLAGS} -DBUS_WORDS={config.bus_bits // 32}"
+        for path in HARNESS:
+            shutil.copy(path, folder)
+        flags = f"{COMPILER_FLAGS} -DBUS_WORDS={bus_bits // 32}"
         command = [str(toolchain.verilator_bin()), *VERILATOR_FLAGS, "-CFLAGS", flags, "--Mdir", "obj"]
-        command += ["-o", LIBRARY, f"{TOP}.sv", str(folder / HARNESS.name)]
+        command += ["-o", LIBRARY, f"{TOP}.sv", str(folder / HARNESS[0].name)]
         done = subprocess.run(
             command, cwd=folder, env=toolchain.build_environment(), capture_output=True, text=True, check=False
         )

@@ -8,13 +8,15 @@ from sqdm.rtl.config import PRESETS
 from sqdm.rtl.run_counters import COUNTED, RunCounters
 
 CONFIG = PRESETS["tiny"]
+#: in the order in which docs/architecture.md charges them
 CAUSES = {
     "blocked": "stall_output",
-    "detecting": "stall_detect",
     "running": "stall_other",
     "waits_weights": "stall_weights",
     "waits_acts": "stall_acts",
+    "mapping": "stall_map",
     "draining": "stall_output",
+    "detecting": "stall_detect",
 }
 
 
@@ -27,13 +29,16 @@ def test_charges_every_cycle_to_one_cause():
         for _ in range(800):
             flags = {name: rng.random() < 0.2 for name in CAUSES}
             ops = [rng.choice([0, 0, 0, 1, 2]) for _ in range(CONFIG.arrays)]
-            busy, read, write = rng.random() < 0.9, rng.random() < 0.5, rng.random() < 0.5
-            for name, value in (flags | {"busy": busy, "read": read, "write": write}).items():
+            counting, read, write = rng.random() < 0.9, rng.random() < 0.5, rng.random() < 0.5
+            added = {"dense_channels": rng.choice([0, 0, 30]), "nonzeros": rng.choice([0, 0, 500])}
+            for name, value in (flags | {"counting": counting, "read": read, "write": write}).items():
                 ctx.set(getattr(device, name), value)
+            for name, value in added.items():
+                ctx.set(getattr(device, f"added_{name}"), value)
             for number, count in enumerate(ops):
                 ctx.set(device.ops[number], count)
             await ctx.tick()
-            if not busy:
+            if not counting:
                 continue
             wanted["cycles"] += 1
             wanted["ops_dense"] += ops[0]
@@ -42,6 +47,8 @@ def test_charges_every_cycle_to_one_cause():
             wanted["busy_sparse"] += ops[1] > 0
             wanted["reads"] += read
             wanted["writes"] += write
+            for name, value in added.items():
+                wanted[name] += value
             if any(ops):
                 wanted["active"] += 1
             else:
