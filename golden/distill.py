@@ -10,8 +10,8 @@ from sqdm.golden import data, edm, sampler
 from sqdm.golden.fake_quant import fake_quantise, fit_levels
 from sqdm.golden.unet import UNet
 
-STEPS = 1750
-FIRST_SHARE = 26 / 35  # of the steps belong to the first phase: 1,300 of 1,750
+STEPS = 2850
+FIRST_SHARE = 26 / 57  # of the steps belong to the first phase: 1,300 of 2,850
 BATCH = 64
 FIRST_RATE, SECOND_RATE = 6e-4, 3e-4
 SCALE_RATE = 2e-3

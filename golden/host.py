@@ -1,4 +1,4 @@
-"""What the host computes between convolutions: exact integer sums, then a few float64 scalars per layer and image.
+"""Arithmetic around the convolutions: exact integer sums, then a few float64 scalars per layer and image.
 
 The golden model and a run on the RTL call these same functions, so equal codes give equal results.
 """
@@ -6,10 +6,10 @@ The golden model and a run on the RTL call these same functions, so equal codes 
 import numpy as np
 
 from sqdm.golden.conv import MULTIPLIER_MAX, conv_psum, saturate16
+from sqdm.golden.formats import PROBABILITY_MAX
 
 A_MAX = (1 << 15) - 1
 B_MAX = (1 << 31) - 1
-ATTENTION_UNIT = (1 << 15) - 1  # the code of probability 1
 
 
 def round_half_up(x: np.ndarray) -> np.ndarray:
@@ -79,6 +79,14 @@ def normalise_constants(
     return a, b
 
 
+def static_slopes(unit: np.ndarray, level_scale: float, shift: int) -> np.ndarray:
+    """Slopes a of code = (y*a + round) >> shift that do not depend on the data: int64 (C,), within -32767..32767.
+
+    ``unit`` float64 (C,) is one step of y in codes, ``level_scale`` the level's factor of the activation scale.
+    """
+    return np.clip(round_half_up(unit / level_scale * 2.0**shift), -A_MAX, A_MAX)
+
+
 def downsample(x: np.ndarray) -> np.ndarray:
     """2x2 mean of INT16: (sum of four + 2) >> 2, round half up; (N, C, H, W) to (N, C, H/2, W/2)."""
     wide = x.astype(np.int32)
@@ -91,17 +99,30 @@ def upsample(x: np.ndarray) -> np.ndarray:
     return x.repeat(2, axis=2).repeat(2, axis=3)
 
 
-def attend(qkv: np.ndarray, score_scale: float) -> np.ndarray:
-    """Self-attention over pixels: int64 (N, C, H, W) in units of v / 32767.
+def scores(q: np.ndarray, k: np.ndarray) -> np.ndarray:
+    """Attention scores of each image: int32 (N, P, P), [n, p, p'] = sum over c of q[n, c, p] * k[n, c, p'], exact.
 
-    ``qkv`` int16 (N, 3C, H, W): queries, keys, values. Scores are exact integer dot products times ``score_scale``
-    (which holds the scales of q and k and 1/sqrt(C)), their softmax is float64 and rounded to probabilities in
-    0..32767, and the sum over values is an exact integer again.
+    ``q``, ``k`` INT8 codes (N, C, H, W) with P = H*W. Float64 holds every sum: C * 119**2 is far below 2**53.
     """
-    n, c3, h, w = qkv.shape
-    q, k, v = qkv.reshape(n, 3, c3 // 3, h * w).astype(np.int64).transpose(1, 0, 2, 3)  # each (N, C, P)
-    scores = np.matmul(q.transpose(0, 2, 1), k) * score_scale  # (N, P, P)
-    weights = np.exp(scores - scores.max(axis=2, keepdims=True))
+    q64, k64 = (x.reshape(*x.shape[:2], -1).astype(np.float64) for x in (q, k))
+    return np.matmul(q64.transpose(0, 2, 1), k64).astype(np.int32)
+
+
+def softmax_codes(score: np.ndarray, score_scale: float) -> np.ndarray:
+    """Probabilities over p' as UINT8 codes of 1/255, uint8 (N, P, P), from int32 scores of that shape.
+
+    ``score_scale`` holds the scales of q and k and 1/sqrt(C). The softmax is float64; the code is rounded half up.
+    """
+    real = score * score_scale
+    weights = np.exp(real - real.max(axis=2, keepdims=True))
     weights /= weights.sum(axis=2, keepdims=True)
-    probability = round_half_up(weights * ATTENTION_UNIT)
-    return np.matmul(v, probability.transpose(0, 2, 1)).reshape(n, c3 // 3, h, w)
+    return round_half_up(weights * PROBABILITY_MAX).astype(np.uint8)
+
+
+def mix(v: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """Sums over the values: int32 (N, C, H, W), [n, c, p] = sum over p' of v[n, c, p'] * probability[n, p, p'], exact.
+
+    ``v`` INT8 codes (N, C, H, W), ``probability`` UINT8 codes (N, P, P).
+    """
+    v64 = v.reshape(*v.shape[:2], -1).astype(np.float64)
+    return np.matmul(v64, probability.astype(np.float64).transpose(0, 2, 1)).astype(np.int32).reshape(v.shape)

@@ -10,8 +10,10 @@ from torch import nn
 from sqdm.golden import edm, sampler
 from sqdm.golden.conv import INT16_MAX, MULTIPLIER_MAX, SHIFT_MAX
 from sqdm.golden.distill import network_input, noisy_batch, sampler_sigma
-from sqdm.golden.fake_quant import QuantLayer, quant_layers
+from sqdm.golden.fake_quant import layer_name, quant_layers
+from sqdm.golden.formats import PROBABILITY_MAX
 from sqdm.golden.host import A_MAX
+from sqdm.golden.quant_layer import QuantLayer
 from sqdm.golden.unet import BLOCKS, EPS, SKIP_SCALE, UNet, key
 
 TENSOR_HEADROOM = 1.5  # an INT16 tensor holds half as much again as the largest value met in calibration
@@ -39,8 +41,9 @@ def calibrate(net: UNet, seed: int) -> tuple[dict[str, float], dict[str, torch.T
     """Run the fake-quantised network on a sample and return what its tensors reach.
 
     The sample is 512 noisy train images, half at training's noise levels and half at the sampler's 18. Returns the
-    largest magnitude of every quantised layer's and block's output, and for every GroupNorm the slopes
-    weight * (1 + adaptive scale) / deviation as (N, C), and the noise level of each image, an index (N,).
+    largest magnitude of every quantised layer's input ("{module}.input") and output ("{module}") and of every block's
+    output, for every GroupNorm the slopes weight * (1 + adaptive scale) / deviation as (N, C), and the noise level of
+    each image, an index (N,).
     """
     generator = torch.Generator().manual_seed(seed)
     half = CALIBRATION_IMAGES // 2
@@ -60,7 +63,7 @@ def calibrate(net: UNet, seed: int) -> tuple[dict[str, float], dict[str, torch.T
                 scale = adaptive.get(name.rpartition(".")[0], torch.zeros(1)) if name.endswith("norm1") else 0.0
                 slopes[name] = inverse * module.weight * (1 + scale)
                 return
-            tops[name] = float(output.abs().max())
+            tops[name], tops[f"{name}.input"] = float(output.abs().max()), float(args[0].abs().max())
             if name.endswith("affine"):
                 adaptive[name.rpartition(".")[0]] = output.chunk(2, dim=1)[0]
 
@@ -90,7 +93,7 @@ class Lowering:
 
     def scale(self, chosen: Callable[[str], bool]) -> float:
         """The INT16 scale that holds every chosen tensor of the residual stream."""
-        other = ("conv0", "qkv", "affine")
+        other = ("conv0", "qk", "v", "affine", "input")
         return TENSOR_HEADROOM * max(v for k, v in self.tops.items() if chosen(k) and not k.endswith(other)) / INT16_MAX
 
     def put(self, name: str, **values) -> None:
@@ -119,55 +122,76 @@ class Lowering:
         bias = np.clip(np.floor(layer.bias.detach().double().numpy() * factor / out_scale + 0.5), -INT16_MAX, INT16_MAX)
         self.put(name, weights=self.codes(layer), bias=bias.astype(np.int16))
 
-    def linear(self, name: str) -> None:
+    def linear(self, module: str) -> None:
         """A linear layer whose result stays in float64 on the host."""
-        layer = self.net.get_submodule(name)
-        target = name.replace("blocks.", "").replace("_", ".", 1) if name.startswith("blocks.") else name
-        self.put(target, weights=self.codes(layer), scale=layer.log_weight.exp(), act_scale=layer.log_act.exp()[0])
+        layer, name = self.net.get_submodule(module), layer_name(module)
+        self.put(name, weights=self.codes(layer), scale=layer.log_weight.exp(), act_scale=layer.log_act.exp()[0])
         if layer.bias is not None:
-            self.put(target, bias=layer.bias)
+            self.put(name, bias=layer.bias)
 
-    def normalise(self, name: str, module: str, consumer: str, in_scale: float) -> None:
-        """A GroupNorm in front of the layer ``consumer``, whose activation scale it divides out."""
-        norm, layer = self.net.get_submodule(module), self.net.get_submodule(consumer)
+    def normalise(self, name: str, module: str, norm: str, in_scale: float) -> None:
+        """The codes of layer ``name`` behind a GroupNorm whose input has scale ``in_scale``."""
+        group, layer = self.net.get_submodule(norm), self.net.get_submodule(module)
         act = layer.log_act.detach().exp()
         level = 1.0 if layer.log_level is None else layer.log_level.detach().exp()[self.levels, None]
-        steepest = float((self.slopes[module] / act / level).abs().max()) * in_scale
+        steepest = float((self.slopes[norm] / act / level).abs().max()) * in_scale
         shift = min(NORMALISE_SHIFT_MAX, math.floor(math.log2(A_MAX / (SLOPE_HEADROOM * steepest))))
-        unit = torch.ones(norm.num_channels) / act
-        self.put(name, gain=norm.weight * unit, offset=norm.bias * unit, unit=unit, shift=shift)
+        unit = torch.ones(group.num_channels) / act
+        self.put(name, gain=group.weight * unit, offset=group.bias * unit, unit=unit, act_shift=shift)
         self.put(name, epsilon=EPS / in_scale**2)
+
+    def static(self, name: str, unit: np.ndarray, lowest_level: float = 1.0) -> None:
+        """Codes by constants: ``unit`` (C,) is one step of the INT16 input in codes; the lowest factor of a level."""
+        shift = min(SHIFT_MAX, math.floor(math.log2(A_MAX / float(unit.max()) * lowest_level)))
+        self.put(name, unit=unit, act_shift=shift)
+
+    def scaled(self, name: str, module: str, in_scale: float) -> None:
+        """The codes of layer ``name`` straight from an INT16 tensor of scale ``in_scale``."""
+        layer = self.net.get_submodule(module)
+        act = layer.log_act.detach().double().exp().numpy()
+        lowest = 1.0 if layer.log_level is None else float(layer.log_level.detach().exp().min())
+        self.static(name, np.broadcast_to(in_scale / act, layer.weight.shape[1:2]), lowest)
 
     def block(self, spec) -> None:
         """One block of the UNet with its skip and attention."""
-        prefix = f"blocks.{key(spec.name)}"
+        name, prefix = spec.name, f"blocks.{key(spec.name)}"
         out = self.tail if prefix == LAST else self.stream
         middle = TENSOR_HEADROOM * self.tops[f"{prefix}.conv0"] / INT16_MAX
-        self.normalise(f"{spec.name}.norm0", f"{prefix}.norm0", f"{prefix}.conv0", self.stream)
-        self.conv(f"{spec.name}.conv0", f"{prefix}.conv0", middle)
+        self.normalise(f"{name}.conv0", f"{prefix}.conv0", f"{prefix}.norm0", self.stream)
+        self.conv(f"{name}.conv0", f"{prefix}.conv0", middle)
         self.linear(f"{prefix}.affine")
-        self.normalise(f"{spec.name}.norm1", f"{prefix}.norm1", f"{prefix}.conv1", middle)
-        self.conv(f"{spec.name}.conv1", f"{prefix}.conv1", out, SKIP_SCALE)
+        self.normalise(f"{name}.conv1", f"{prefix}.conv1", f"{prefix}.norm1", middle)
+        self.conv(f"{name}.conv1", f"{prefix}.conv1", out, SKIP_SCALE)
         if spec.c_in != spec.c_out:
-            self.conv(f"{spec.name}.skip", f"{prefix}.skip", out, SKIP_SCALE)
-            act = float(self.net.get_submodule(f"{prefix}.skip").log_act.detach().exp())
-            slope, shift = multiplier_and_shift(np.array([2 * self.stream / act]))  # doubled: fits 15 bits and a sign
-            self.put(f"{spec.name}.skip", act_slope=int(slope[0]) >> 1, act_shift=shift)
+            self.scaled(f"{name}.skip", f"{prefix}.skip", self.stream)
+            self.conv(f"{name}.skip", f"{prefix}.skip", out, SKIP_SCALE)
         if spec.attention:
-            name, attention = f"{spec.name}.attention", f"{prefix}.attention"
-            qkv = TENSOR_HEADROOM * self.tops[f"{attention}.qkv"] / INT16_MAX
-            self.normalise(f"{name}.norm", f"{attention}.norm", f"{attention}.qkv", self.stream)
-            self.conv(f"{name}.qkv", f"{attention}.qkv", qkv)
-            self.conv(f"{name}.proj", f"{attention}.proj", self.stream, SKIP_SCALE)
-            act = float(self.net.get_submodule(f"{attention}.proj").log_act.detach().exp())
-            self.put(name, score_scale=qkv * qkv / math.sqrt(spec.c_out), mix_scale=act / qkv)
+            self.attention(f"{name}.attention", f"{prefix}.attention", spec.c_out)
+
+    def attention(self, name: str, prefix: str, channels: int) -> None:
+        """A block's attention. The values' scale is learned; q, k and the mixed values get static INT16 scales."""
+        q, k, v = (
+            float(self.net.get_submodule(prefix).get_parameter(f"log_{part}").detach().double().exp()) for part in "qkv"
+        )
+        projections = TENSOR_HEADROOM * self.tops[f"{prefix}.qk"] / INT16_MAX
+        mixed = TENSOR_HEADROOM * self.tops[f"{prefix}.proj.input"] / INT16_MAX
+        for part, out in (("qk", projections), ("v", v)):
+            self.normalise(f"{name}.{part}", f"{prefix}.{part}", f"{prefix}.norm", self.stream)
+            self.conv(f"{name}.{part}", f"{prefix}.{part}", out)
+        for part, scale in (("q", q), ("k", k)):
+            self.static(f"{name}.{part}", np.full(channels, projections / scale))
+        self.put(f"{name}.scores", score_scale=q * k / math.sqrt(channels))
+        multiplier, shift = multiplier_and_shift(np.full(channels, v / PROBABILITY_MAX / mixed))
+        self.put(f"{name}.mix", multiplier=multiplier, shift=shift, bias=np.zeros(channels, np.int16))
+        self.scaled(f"{name}.proj", f"{prefix}.proj", mixed)
+        self.conv(f"{name}.proj", f"{prefix}.proj", self.stream, SKIP_SCALE)
 
 
 def lower(net: UNet, seed: int) -> dict[str, np.ndarray]:
     """The integer model's arrays of a fake-quantised network; ``seed`` draws the calibration sample.
 
     Every tensor of the residual stream has one static scale, so that concatenation and addition need no rescaling; the
-    last block's output, the output of each block's first convolution and of the attention's first projection have
+    last block's output, the output of each block's first convolution, the attention's q and k and its mixed values have
     their own.
     """
     if set(quant_layers(net)) == set():
@@ -179,7 +203,7 @@ def lower(net: UNet, seed: int) -> dict[str, np.ndarray]:
     work.put("conv_in", act_scale=net.conv_in.log_act.exp()[0])
     for spec in BLOCKS:
         work.block(spec)
-    work.normalise("norm_out", "norm_out", "conv_out", work.tail)
+    work.normalise("conv_out", "conv_out", "norm_out", work.tail)
     out = TENSOR_HEADROOM * work.tops["conv_out"] / INT16_MAX
     work.conv("conv_out", "conv_out", out)
     work.put("conv_out", out_scale=out)

@@ -19,14 +19,14 @@ from zipfile import BadZipFile
 import numpy as np
 
 from sqdm.errors import UserError
-from sqdm.golden import classifier, train
+from sqdm.golden import classifier, layers, train
 from sqdm.golden.unet import UNet
 
 DEFAULT = Path(__file__).parent / "models" / "digits"
 MANIFEST = "manifest.json"
 INTEGER, FLOAT, CLASSIFIER = "integer.npz", train.CHECKPOINT, "classifier.npz"
 FILES = (INTEGER, FLOAT, CLASSIFIER)
-FORMAT = 2
+FORMAT = 3
 PACKED = "/weights4"
 
 
@@ -44,10 +44,11 @@ def unpack_nibbles(packed: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def save_integer(arrays: dict[str, np.ndarray], path: Path) -> None:
-    """Write the integer model's arrays; weights of the blocks' 3x3 convolutions are packed, with their shape beside."""
+    """Write the integer model's arrays; 4-bit weights are packed, with their shape beside."""
+    narrow = {f"{layer.name}/weights" for layer in layers.layers() if layer.weight_bits == 4}
     stored = {}
     for name, array in arrays.items():
-        if name.endswith(("conv0/weights", "conv1/weights")):
+        if name in narrow:
             layer = name.rpartition("/")[0]
             stored[layer + PACKED] = pack_nibbles(array)
             stored[layer + "/shape"] = np.array(array.shape, dtype=np.int32)

@@ -13,7 +13,6 @@ import torch
 import sqdm
 from sqdm.errors import UserError
 from sqdm.golden import classifier, distill, evaluate, layers, lower, model_file, train
-from sqdm.golden.engine import ConvJob, GoldenEngine
 from sqdm.golden.integer import IntegerUNet
 
 MSE_SEED = 1000
@@ -21,16 +20,18 @@ CLASSIFIER_SEED = 0
 
 
 class ZeroCounter:
-    """Share of zero activations at the inputs of the 4-bit convolutions, weighted by multiply-accumulates."""
+    """Share of zero activations at the inputs of the 4x4-bit layers, weighted by multiply-accumulates."""
 
     def __init__(self):
+        self.layer_macs = {f"{layer.name}/codes": layer.macs for layer in layers.layers() if layer.is_4x4}
         self.zero_macs = 0.0
         self.macs = 0
 
-    def __call__(self, job: ConvJob) -> None:
-        if job.bits == 4:
-            self.zero_macs += job.macs * float((job.acts == 0).mean())
-            self.macs += job.macs
+    def __call__(self, name: str, tensor: np.ndarray) -> None:
+        if name in self.layer_macs:
+            macs = self.layer_macs[name] * len(tensor)
+            self.zero_macs += macs * float((tensor == 0).mean())
+            self.macs += macs
 
     @property
     def fraction(self) -> float:
@@ -57,8 +58,8 @@ def measure(net, arrays: dict, judge, images: int, seeds: tuple[int, ...], on_im
     ``images`` per seed and model; ``on_images(count)`` is called as images are made, 2 * images * len(seeds) in all.
     """
     zeros = ZeroCounter()
-    integer = IntegerUNet(arrays, GoldenEngine(), zeros)
-    mse = evaluate.denoiser_mse(evaluate.float_denoiser(net), IntegerUNet(arrays, GoldenEngine()).denoise, MSE_SEED)
+    integer = IntegerUNet(arrays, zeros)
+    mse = evaluate.denoiser_mse(evaluate.float_denoiser(net), IntegerUNet(arrays).denoise, MSE_SEED)
     distances: dict[str, list[float]] = {name: [] for name in ("float", "integer", "float_test", "integer_test")}
     done = 0
     for seed in seeds:
@@ -148,6 +149,8 @@ def quantize(
         "quantisation": {"seed": seed, "steps": steps, "classifier_seed": CLASSIFIER_SEED},
         "versions": versions(),
         "macs_total": layers.macs_total(),
+        "macs_on_accelerator": layers.macs_on_accelerator(),
+        "macs_4bit": layers.macs_4bit(),
         "quality": figures,
     }
     model_file.write_manifest(out, record)

@@ -1,4 +1,4 @@
-"""Drawing digits with the shipped model, on the float network or on any convolution engine."""
+"""Drawing digits with the shipped model: on the float network, the integer network or any other denoiser."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -8,7 +8,6 @@ import numpy as np
 from sqdm.errors import UserError
 from sqdm.golden import sampler
 from sqdm.golden.data import CLASSES
-from sqdm.golden.engine import ConvEngine
 from sqdm.golden.evaluate import Denoiser, float_denoiser
 from sqdm.golden.integer import IntegerUNet
 from sqdm.golden.model_file import Model
@@ -38,13 +37,15 @@ def check_seed(seed: int) -> int:
     return int(seed)
 
 
-def denoiser_of(model: Model, engine: Literal["float"] | ConvEngine) -> Denoiser:
-    """D(x; sigma, labels) of the float network, or of the integer network on ``engine``."""
+def denoiser_of(model: Model, engine: Literal["float", "integer"] | Denoiser) -> Denoiser:
+    """D(x; sigma, labels) of the model's float or integer network, or ``engine`` itself when it is a denoiser."""
     if engine == "float":
         return float_denoiser(model.float_net)
-    if isinstance(engine, str):
-        raise UserError(f"engine must be 'float' or a convolution engine, not {engine!r}")
-    return IntegerUNet(model.arrays, engine).denoise
+    if engine == "integer":
+        return IntegerUNet(model.arrays).denoise
+    if not callable(engine):
+        raise UserError(f"engine must be 'float', 'integer' or a denoiser, not {engine!r}")
+    return engine
 
 
 def sample(
@@ -52,7 +53,7 @@ def sample(
     labels: Sequence[int],
     steps: int = 18,
     seed: int = 0,
-    engine: Literal["float"] | ConvEngine = "float",
+    engine: Literal["float", "integer"] | Denoiser = "float",
     on_evaluation: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
     """One image per label: float64 (N, 8, 8) clipped to [-1, 1].

@@ -60,14 +60,44 @@ def test_linear_is_an_exact_dot_product():
     assert host.linear(codes, weights, np.array([0.5, 2.0]), np.array([1.0, 0.0])).tolist() == [[-4.0, -10.0]]
 
 
-def test_attention_follows_torch_softmax():
-    qkv = np.random.default_rng(4).integers(-9000, 9000, (2, 24, 2, 2)).astype(np.int16)
-    q, k, v = torch.from_numpy(qkv.astype(np.float64)).reshape(2, 3, 8, 4).unbind(1)
-    weights = torch.softmax(torch.einsum("ncp,ncq->npq", q, k) * 1e-8, dim=2)
-    exact = torch.einsum("npq,ncq->ncp", weights, v).numpy().reshape(2, 8, 2, 2)
-    mixed = host.attend(qkv, 1e-8)
-    assert mixed.dtype == np.int64
-    assert np.abs(mixed / host.ATTENTION_UNIT - exact).max() < 9000 * 4 * 0.5 / host.ATTENTION_UNIT + 1e-6
+def codes(*shape, low=-119, high=119):
+    return np.random.default_rng(4).integers(low, high + 1, shape)
+
+
+def test_scores_and_mix_are_exact():
+    q, k, v = codes(3, 2, 64, 4, 4).astype(np.int8)
+    p8 = codes(2, 16, 16, low=0, high=255).astype(np.uint8)
+    flat = [x.reshape(2, 64, 16).astype(np.int64) for x in (q, k, v)]
+    score, mixed = host.scores(q, k), host.mix(v, p8)
+    assert score.dtype == mixed.dtype == np.int32
+    assert np.array_equal(score, np.einsum("ncp,ncq->npq", *flat[:2]))
+    assert np.array_equal(mixed.reshape(2, 64, 16), np.einsum("ncq,npq->ncp", flat[2], p8.astype(np.int64)))
+    top = np.full((1, 64, 4, 4), 119, np.int8)
+    assert (host.scores(top, -top) == -64 * 119**2).all()
+    assert (host.mix(top, np.full((1, 16, 16), 255, np.uint8)) == 16 * 119 * 255).all()
+
+
+def test_softmax_codes_follow_torch():
+    score = codes(2, 16, 16, low=-900_000, high=900_000).astype(np.int32)
+    p8 = host.softmax_codes(score, 3e-6)
+    exact = torch.softmax(torch.from_numpy(score * 3e-6), dim=2).numpy() * 255
+    assert p8.dtype == np.uint8 and np.abs(p8 - exact).max() <= 0.5 + 1e-9
+
+
+def test_softmax_codes_at_the_extremes():
+    score = np.full((1, 16, 16), -906_304, np.int32)
+    assert (host.softmax_codes(score, 1.0) == 16).all()  # 255/16 = 15.94
+    score[0, :, 3] = 906_304
+    p8 = host.softmax_codes(score, 1.0)
+    assert (p8[0, :, 3] == 255).all() and p8.sum() == 16 * 255
+    halves = host.softmax_codes(np.zeros((1, 2, 2), np.int32), 1.0)
+    assert (halves == 128).all()  # 127.5 rounds up
+
+
+def test_static_slopes_round_and_clamp():
+    assert host.static_slopes(np.array([0.5, 0.25, 1.0]), 0.5, 3).tolist() == [8, 4, 16]
+    assert host.static_slopes(np.array([0.3]), 1.0, 0).tolist() == [0]
+    assert host.static_slopes(np.array([1.0, -1.0]), 1.0, 15).tolist() == [32767, -32767]
 
 
 def test_multipliers_round_and_clamp():

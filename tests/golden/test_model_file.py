@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from sqdm.errors import UserError
-from sqdm.golden import distill, evaluate, model_file, quantize
-from sqdm.golden.engine import GoldenEngine
+from sqdm.golden import distill, evaluate, formats, layers, model_file, quantize
 from sqdm.golden.integer import IntegerUNet
 from sqdm.golden.model_file import load_model, pack_nibbles, unpack_nibbles
 
@@ -57,7 +56,7 @@ def test_shipped_model_keeps_its_quality(model):
 
 def test_shipped_model_has_the_error_that_the_manifest_states(model):
     reference = evaluate.float_denoiser(model.float_net)
-    integer = IntegerUNet(model.arrays, GoldenEngine())
+    integer = IntegerUNet(model.arrays)
     mse = evaluate.denoiser_mse(reference, integer.denoise, quantize.MSE_SEED, count=480)
     assert mse == pytest.approx(model.manifest["quality"]["mse"], rel=0.25)
 
@@ -65,9 +64,19 @@ def test_shipped_model_has_the_error_that_the_manifest_states(model):
 def test_shipped_model_has_mostly_zeros(model):
     zeros = quantize.ZeroCounter()
     x, sigma, labels = distill.noisy_batch(16, torch.Generator().manual_seed(0))
-    net = IntegerUNet(model.arrays, GoldenEngine(), zeros)
+    net = IntegerUNet(model.arrays, zeros)
     net.denoise(x.double().numpy(), sigma.double().numpy(), labels.numpy())
     assert 0.5 < zeros.fraction < 0.8
+
+
+def test_manifest_records_the_choice_of_formats(model):
+    """Outside the 3x3 convolutions of blocks, the 8-bit layers are those that cost most at 4 bits."""
+    found = {row["name"]: row["both"] for row in model.manifest["sensitivity"]["added_mse"]}
+    assert set(found) == set(formats.candidates())
+    small = [name for name in found if not name.endswith(("conv0", "conv1"))]
+    small.sort(key=found.get)
+    assert set(small[-len(formats.EIGHT_BIT) :]) == formats.EIGHT_BIT
+    assert model.manifest["macs_4bit"] == layers.macs_4bit() >= 0.97 * model.manifest["macs_total"]
 
 
 def test_missing_directory(tmp_path):
@@ -87,7 +96,7 @@ def test_manifest_is_not_json(copy):
 @pytest.mark.parametrize("content", ["[]", "{}", '{"format": 99}'])
 def test_manifest_of_another_format(copy, content):
     (copy / "manifest.json").write_text(content)
-    refused(copy, "must be an object with format 2")
+    refused(copy, "must be an object with format 3")
 
 
 @pytest.mark.parametrize("entry", [None, 3, {"sha256": 5, "bytes": 1}, {"sha256": "00"}])
