@@ -74,12 +74,12 @@ class DetectorBench(Bench):
         await self.until(lambda: not self.words.pending, LIMIT, "all words are sent")
 
     async def count_activations(self, acts: np.ndarray):
-        """Send activations (N, C, H, W) as a layer without tiles loads them: image by image, 16 pixels a word."""
+        """Send the low digits of activations (N, C, H, W) image by image, 16 pixels a word."""
         images, channels, height, width = acts.shape
         pixels = height * width
         chunks = np.zeros((images, channels, ceil_div(pixels, WORD_NIBBLES) * WORD_NIBBLES), np.uint8)
         chunks[:, :, :pixels] = acts.reshape(images, channels, pixels) & 15
-        self.counts[0, :channels] = channel_counts(acts)
+        self.counts[0, :channels] = channel_counts(acts & 15)
         await self.send_words(
             [
                 {"plane": 0, "channel": channel, "first": int(image == 0 and chunk == 0), "word": word.tolist()}
