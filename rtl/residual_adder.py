@@ -119,7 +119,7 @@ class ResidualAdder(wiring.Component):
                 result.eq(Mux(total > OUT_MAX, OUT_MAX, Mux(total < OUT_MIN, OUT_MIN, total))),
             ]
             kept = Signal(OUT_BITS, name=f"kept_{lane}")
-            with m.If(advance & valid[1] & ~places[1].half):
+            with m.If(advance):  # the halves of a word follow each other
                 m.d.sync += kept.eq(result)
             halves[0].append(kept)
             halves[1].append(result)

@@ -63,9 +63,10 @@ def run(layers, entries, idle=0.0, stall=0.0):
 
 @pytest.mark.parametrize(("idle", "stall"), IDLES)
 @pytest.mark.parametrize("existing", [1.0, 0.5, 0.0])
-def test_writes_words_that_exist_and_entries(existing, idle, stall):
+@pytest.mark.parametrize("count", [5, 30])
+def test_writes_words_that_exist_and_entries(count, existing, idle, stall):
     rng = random.Random(4)
-    layers = [random_words(rng, 30, existing) for _ in range(2)]
+    layers = [random_words(rng, count, existing) for _ in range(2)]
     entries = [{"address": rng.getrandbits(32), "data": rng.getrandbits(64)} for _ in range(9)]
     expected_entries = [(entry["address"], entry["data"]) for entry in entries]
     for layer, writes in zip(layers, run(layers, entries, idle, stall), strict=True):
