@@ -7,7 +7,7 @@ from sqdm.sim.lib.devices import assert_fails, assert_passes, device
 MODULE = "sqdm.sim.benches.pe_array"
 ARRAYS = pytest.mark.parametrize("array", ["dense_array", "sparse_array"])
 #: What Icarus, a thousand times slower, runs.
-SHORT = ["odd_sizes", "signed_activations", "images_share_one_weight_load", "planes_may_lie_apart", "halo_lines"]
+SHORT = ["odd_sizes", "signed_activations", "images_share_one_weight_load", "halo_lines/halo=2"]
 
 
 @ARRAYS
