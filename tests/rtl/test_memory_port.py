@@ -398,6 +398,46 @@ def test_a_memory_that_died_before_the_flush_is_noticed_again(kind):
     run(device, memory, bench)
 
 
+@pytest.mark.parametrize("kind", ["read", "write"])
+def test_no_more_answers_are_owed_than_can_be_counted(kind):
+    """A memory that takes everything and answers nothing, through many flushes, and then answers it all."""
+    device, memory, rng, constants = setup(14, watchdog=90)
+    memory.dead = {"r", "b"}
+    words = [3 * number for number in range(2000)]  # bursts of one word
+
+    async def bench(ctx):
+        constants(ctx)
+        for _ in range(10):
+            while not ctx.get(device.error):
+                ctx.set(device.reads[0].payload, words[0])
+                ctx.set(device.reads[0].valid, kind == "read")
+                ctx.set(device.writes[0].payload, {"address": words[0], "data": words[0]})
+                ctx.set(device.writes[0].valid, kind == "write")
+                if ctx.get(device.reads[0].ready) or ctx.get(device.writes[0].ready):
+                    words.pop(0)
+                await ctx.tick()
+            assert ctx.get(device.error_code) == Status.TIMEOUT
+            await flush(ctx, device)
+        assert 128 <= memory.owed <= 2 * 127
+        ctx.set(device.reads[0].valid, 0)
+        ctx.set(device.writes[0].valid, 0)
+        memory.dead = set()
+        await flush(ctx, device)
+        if kind == "write":
+            await send(
+                ctx, device.writes[1], [{"address": 10_000 + number, "data": number} for number in range(9)], rng
+            )
+            await ctx.tick()
+            await until(ctx, device.idle)
+            assert memory.words[10_008] == 8
+        await send(ctx, device.reads[1], words[:20], rng)
+
+    async def sink(ctx):
+        assert await collect(ctx, device.answers[1], 20, rng) == [memory.content(word) for word in words[:20]]
+
+    run(device, memory, bench, sink)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_flushes_at_any_time(seed):
     """New answers are right however late the old ones come; bursts on the bus are completed, others leave no trace."""
