@@ -12,7 +12,9 @@ from sqdm.sim.lib.launch import Device, Result
 #: A configuration with weight rows of two memory words, three arrays and one activation word per memory word.
 WIDE = Config(name="wide", dense_arrays=2, sparse_arrays=1, slots=4, lanes=32, bus_bits=64, max_channels=128,
               max_out_channels=128, max_size=32)  # fmt: skip
-CONFIGS = PRESETS | {"wide": WIDE}
+#: Memory words of 8 activation words, so of two groups of 16 pixels; a pool whose size is no power of two.
+BUS512 = Config(name="bus512", dense_arrays=1, sparse_arrays=3, lanes=128, bus_bits=512, max_channels=100)
+CONFIGS = PRESETS | {"wide": WIDE, "bus512": BUS512}
 
 
 def _pe_array(kind: PeKind):

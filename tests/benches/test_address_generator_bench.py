@@ -9,7 +9,7 @@ MODULE = "sqdm.sim.benches.address_generator"
 SHORT = ["every_split", "valid_does_not_wait"]
 
 
-@pytest.mark.parametrize("config", ["default", "wide"])
+@pytest.mark.parametrize("config", ["default", "wide", "bus512"])
 def test_requests_equal_reference_model(config):
     assert_passes(device("address_generator", config, "verilator").run(MODULE))
 
