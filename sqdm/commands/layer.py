@@ -24,21 +24,21 @@ POLICIES = ("threshold", "balanced", "dense")
 def layer(weights: Path, activations: Path, out: Path | None, config: str, policy: str, latency: int, as_json: bool):
     """One convolution through the compiled Verilog: stride 1, zero padding, exact sums.
 
-    The same layer also runs with all arrays dense, for comparison. Policy dense uses that configuration alone.
+    A layer that does not fit the buffers runs in parts, each of which is sorted by itself (the channels shown are their
+    mean). The same layer also runs with all arrays dense, for comparison. Policy dense uses that configuration alone.
     """
     from sqdm.rtl.config import load_config
-    from sqdm.sim.layer import check_size
 
     chosen = load_config(config)
     w, a, shape = read_operands(weights, activations)
-    check_size(shape["C"], shape["K"], shape["H"], shape["W"], chosen)
+    programs = compiled(w, a, chosen, policy)
     if out is None:
-        result = run(w, a, chosen, policy, latency)[0]
+        result = run(w, a, programs, policy, latency)[0]
     else:
         import numpy as np
 
         with staged_file(out) as path:
-            result, sums = run(w, a, chosen, policy, latency)
+            result, sums = run(w, a, programs, policy, latency)
             with open(path, "wb") as file:
                 np.save(file, sums)
     show({"shape": shape} | result, summary(shape, result), as_json)
@@ -62,40 +62,57 @@ def read_operands(weights: Path, activations: Path):
     return w, a, sizes | planes
 
 
-def run(w, a, config, policy: str, latency: int):
+def compiled(w, a, config, policy: str) -> dict:
+    """Programs of the layer by name: "dense" for all arrays dense and, unless the policy is dense, "chosen"."""
+    import numpy as np
+
+    from sqdm.compiler.convolution import compile_convolution
+    from sqdm.compiler.operands import Convolution
+    from sqdm.sim.engine import dense_equivalent
+
+    acts = a[None].astype(np.int8)
+    programs = {}
+    if policy != "dense":
+        programs["chosen"] = compile_convolution(Convolution(acts, w, scan=True), config)
+    return programs | {"dense": compile_convolution(Convolution(acts, w, scan=False), dense_equivalent(config))}
+
+
+def run(w, a, programs: dict, policy: str, latency: int):
     """(JSON fields, int32 sums (K, H, W)) of the layer on the RTL, compared with the golden model."""
     import numpy as np
 
     from sqdm.golden.conv import conv_psum
+    from sqdm.rtl.descriptor import Kind
     from sqdm.rtl.registers import Policy
     from sqdm.sim.device import Device
-    from sqdm.sim.engine import dense_equivalent
-    from sqdm.sim.layer import LayerRun
 
-    acts = a[None].astype(np.int8)
-    reference = Device(dense_equivalent(config), latency, message)
-    dense = reference.run_layer(LayerRun(acts, False, w, None, scan=False))
-    device, done = reference, dense
-    if policy != "dense":
-        device = Device(config, latency, message)
-        done = device.run_layer(LayerRun(acts, False, w, None, Policy[policy.upper()]))
-    golden = conv_psum(acts, w)
-    dense_channels = done.counters["DENSE_CHANNELS"]
+    runs = {}
+    for name, program in programs.items():
+        device = Device(program.config, latency, message)
+        counters = device.run_program(program, policy=Policy[policy.upper()]).counters
+        runs[name] = device, counters, program.outputs(device.memory)
+    name = next(iter(runs))
+    device, counters, outputs = runs[name]
+    golden = conv_psum(a[None].astype(np.int8), w)
+    descriptors = sum(descriptor.kind == Kind.CONV for descriptor in programs[name].descriptors)
+    dense_channels = round(counters["DENSE_CHANNELS"] / descriptors)
+    cycles, cycles_dense = counters["CYCLES"], runs["dense"][1]["CYCLES"]
     result = {
         "config": device.config.name,
         "policy": policy,
-        "cycles": done.counters["CYCLES"],
-        "cycles_dense": dense.counters["CYCLES"],
-        "speedup": dense.counters["CYCLES"] / done.counters["CYCLES"],
+        "cycles": cycles,
+        "cycles_dense": cycles_dense,
+        "speedup": cycles_dense / cycles,
         "zero_fraction": 1 - np.count_nonzero(a) / a.size,
         "dense_channels": dense_channels,
         "sparse_channels": len(a) - dense_channels,
+        "descriptors": descriptors,
         "outputs_compared": golden.size,
-        "mismatches": int(np.count_nonzero(done.outputs != golden)),
-        "cycles_per_second": device.cycles / device.seconds,
-        "counters": done.counters,
+        "mismatches": int(np.count_nonzero(outputs != golden)),
+        "cycles_per_second": device.cycles_per_second,
+        "counters": counters,
     }
-    return result, done.outputs[0]
+    return result, outputs[0]
 
 
 def summary(shape: dict, result: dict) -> str:

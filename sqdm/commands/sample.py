@@ -26,12 +26,14 @@ POLICIES = ("threshold", "balanced", "dense", "sparse")
 @click.option("--period", type=click.IntRange(1), default=1, show_default=True, help="Evaluations between two sorts.")
 @click.option("--latency", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Of memory, cycles.")
 @click.option("--check/--no-check", default=True, help="Compare every output with the golden model.", show_default=True)
+@click.option("--stats", is_flag=True, help="Also write the zeros of each channel over time: stats.npz, stats.png.")
 @json_option
 def sample(out: Path, images: int | None, labels: str, as_json: bool, **options):
     """Draw hand-written digits and report what it took.
 
-    With engine rtl every layer that the accelerator supports runs on the compiled Verilog; its first two evaluations
-    also run on the configuration with all arrays dense, for comparison.
+    With engine rtl the whole network but its embeddings runs on the compiled Verilog, as one program an evaluation. The
+    first two evaluations also run on the configuration with all arrays dense, for comparison, and one in the middle
+    once more layer by layer, for the table of layers.
     """
     from sqdm.golden.model_file import load_model
     from sqdm.golden.sample import check_labels, check_seed, check_steps
@@ -41,13 +43,15 @@ def sample(out: Path, images: int | None, labels: str, as_json: bool, **options)
     digits = check_labels(expand(parse_labels(labels), images)).tolist()
     check_steps(options["steps"])
     check_seed(options["seed"])
-    if options["engine"] == "rtl":
-        check_network(config)
+    if options["stats"] and options["engine"] == "float":
+        raise UserError("stats need the engine rtl or golden, not float")
     model = load_model(options.pop("model"))
+    engine = make_engine(model, len(digits), config, **options)
     with staged_folder(out) as folder:
-        report = run(model, digits, config, folder, **options)
+        report = run(model, digits, config, engine, folder, **options)
+        files = [str(out / path.name) for path in sorted(folder.iterdir())]
     shown = {key: value for key, value in report.items() if key != "layers"}
-    show(shown | {"files": [str(out / "samples.png"), str(out / "report.json")]}, text(report, out), as_json)
+    show(shown | {"files": files}, text(report, out), as_json)
     if report["mismatches"]:
         message(f"first mismatch: {report['first_mismatch']}")
         click.get_current_context().exit(1)
@@ -70,42 +74,37 @@ def expand(labels: list[int], images: int | None) -> list[int]:
     return [labels[i % len(labels)] for i in range(images)]
 
 
-def check_network(config) -> None:
-    """Raise `UserError` unless every layer of the network fits the configuration."""
-    from sqdm.golden.layers import layers
-    from sqdm.sim.layer import check_size
-
-    for layer in layers():
-        planes = 2 if layer.bits == 8 else 1  # an 8-bit layer's weights are two planes of output channels
-        try:
-            check_size(layer.C, layer.K * planes, layer.H, layer.W, config)
-        except UserError as error:
-            raise UserError(f"layer {layer.name}: {error}") from None
-
-
-def make_engine(name: str, config, policy: str, period: int, latency: int, check: bool):
-    """The engine of that name; None for the float network."""
+def make_engine(model, images: int, config, engine: str, policy: str, period: int, steps: int, **options):
+    """The engine of that name; None for the float network. Raises `UserError` when a layer does not fit `config`."""
+    from sqdm.golden.sampler import evaluations
     from sqdm.rtl.registers import Policy
-    from sqdm.sim.engine import CountingEngine, RtlEngine
+    from sqdm.sim.engine import GoldenEngine, RtlEngine
 
-    if name == "float":
+    if engine == "float":
         return None
-    if name == "golden":
-        return CountingEngine()
-    return RtlEngine.for_config(
-        config, latency, True, message, policy=Policy[policy.upper()], period=period, check=check
+    if engine == "golden":
+        return GoldenEngine(model.arrays)
+    return RtlEngine(
+        model.arrays,
+        config,
+        images,
+        options["latency"],
+        message,
+        Policy[policy.upper()],
+        period,
+        options["check"],
+        profile=evaluations(steps) // 2,
     )
 
 
-def run(model, labels: list[int], config, folder: Path, engine: str, steps: int, seed: int, **options) -> dict:
-    """Sample, write both files to `folder`, return the report."""
-    from sqdm.golden import layers, sampler
+def run(model, labels: list[int], config, computing, folder: Path, engine: str, steps: int, seed: int, **options):
+    """Sample on the engine ``computing``, write all files to `folder`, return the report."""
+    from sqdm.golden import sampler
     from sqdm.golden.sample import sample as draw_digits
     from sqdm.picture import draw
     from sqdm.report import figures
 
     begin = time.perf_counter()
-    convolutions = make_engine(engine, config, **options)
     evaluations = sampler.evaluations(steps)
     with progress("sampling", evaluations) as update:
         made = draw_digits(
@@ -113,7 +112,7 @@ def run(model, labels: list[int], config, folder: Path, engine: str, steps: int,
             labels,
             steps,
             seed,
-            convolutions or "float",
+            computing.denoise if computing else "float",
             lambda done, step: update(done + 1, f"step {step + 1} of {steps}"),
         )
     report = {
@@ -128,11 +127,23 @@ def run(model, labels: list[int], config, folder: Path, engine: str, steps: int,
         "seed": seed,
         "evaluations": evaluations,
         "seconds": time.perf_counter() - begin,
-        **figures(convolutions, layers.macs_total() * len(labels) * evaluations),
+        **figures(computing, len(labels) * evaluations),
     }
     draw(made, labels, caption(report), folder / "samples.png")
     (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n")
+    if options["stats"]:
+        write_statistics(computing.zeros.arrays(), folder)
     return report
+
+
+def write_statistics(shares: dict, folder: Path) -> None:
+    """Share of zeros by layer, (channels, evaluations): arrays and a picture."""
+    import numpy as np
+
+    from sqdm.picture import heat_maps
+
+    np.savez_compressed(folder / "stats.npz", **shares)
+    heat_maps(shares, "share of zeros at the input of each layer", folder / "stats.png")
 
 
 def caption(report: dict) -> str:
@@ -150,24 +161,21 @@ def text(report: dict, out: Path) -> str:
     """The report for people."""
     from sqdm.report import summary
 
-    rows = summary(report)
-    if report["layers"] and report["cycles"] is not None:
-        lines = [
-            (
-                row["name"],
-                f"{row['zero_fraction']:.0%}",
-                f"{row['dense_share']:.0%}",
-                f"{row['cycles']:,}",
-                f"{row['speedup']:.2f}x",
-            )
-            for row in report["layers"]
-        ]
-        return "\n".join(
-            (
-                table(lines, ("layer", "zeros", "dense channels", "cycles", "speed-up")),
-                "",
-                table(rows, (f"engine {report['engine']}", "")),
-                f"written: {out}",
-            )
+    def percent(share: float | None) -> str:
+        return "" if share is None else f"{share:.0%}"
+
+    rows = table(summary(report), (f"engine {report['engine']}", "")) + f"\nwritten: {out}"
+    if report["cycles"] is None:
+        return rows
+    lines = [
+        (
+            row["name"],
+            percent(row.get("zero_fraction")),
+            percent(row["dense_share"]),
+            f"{row['cycles']:,}",
+            f"{row['speedup']:.2f}x" if row["speedup"] else "",
         )
-    return table(rows, (f"engine {report['engine']}", "")) + f"\nwritten: {out}"
+        for row in report["layers"]
+    ]
+    heads = (f"evaluation {report['profiled_evaluation']}", "zeros", "dense channels", "cycles", "speed-up")
+    return table(lines, heads) + "\n\n" + rows

@@ -1,122 +1,186 @@
-"""Layers through the compiled `tiny` accelerator, against the golden model."""
+"""Programs through the compiled `tiny` accelerator: results, counters, WAITs, errors, and what follows after them."""
 
 import numpy as np
 import pytest
 
+from sqdm.compiler.convolution import compile_convolution
+from sqdm.compiler.operands import Convolution
+from sqdm.compiler.program import Builder
 from sqdm.errors import DeviceError
-from sqdm.golden import layout
-from sqdm.golden.detector import assign_channels, channel_counts
-from sqdm.golden.engine import GoldenEngine
-from sqdm.golden.vectors import random_job
+from sqdm.golden.conv import conv_psum
+from sqdm.golden.engine import Requant
+from sqdm.rtl.config import PRESETS
+from sqdm.rtl.descriptor import FIELDS, Kind
 from sqdm.rtl.registers import COUNTERS, STALLS, Policy
 from sqdm.sim.device import Device
-from sqdm.sim.layer import LayerRun, Plan
+from sqdm.sim.lock_step import LockStep
+from sqdm.sim.simulation import Fault
 
-#: seed, (C, K, H, W), kernel, images, zeros, signed, requantised
-CASES = [
-    (1, (1, 1, 1, 1), 1, 1, 0.0, False, False),
-    (2, (1, 5, 3, 4), 3, 2, 0.5, False, True),
-    (3, (7, 17, 5, 5), 3, 3, 0.7, True, True),
-    (4, (33, 20, 4, 4), 1, 2, 0.3, True, False),
-    (5, (64, 64, 8, 8), 3, 2, 0.65, False, True),
-    (6, (20, 16, 8, 2), 3, 1, 1.0, False, True),
-    (7, (20, 40, 2, 8), 3, 4, 0.0, False, False),
-    (8, (16, 64, 16, 16), 3, 1, 0.9, False, True),
-]
+TINY = PRESETS["tiny"]
 
 
-def run_of(job, **options):
-    return LayerRun(job.acts, job.signed, job.weights, job.requant, **options)
+def convolution(seed=1, shape=(12, 20, 5, 5), kernel=3, images=2, zeros=0.5, raw=True, **options):
+    """A random layer of (C, K, H, W); activations 1..15 but for a share of ``zeros``."""
+    draw = np.random.default_rng(seed)
+    channels, out_channels, height, width = shape
+    size = (images, channels, height, width)
+    acts = (draw.integers(1, 16, size) * (draw.random(size) >= zeros)).astype(np.int8)
+    weights = draw.integers(-7, 8, (out_channels, channels, kernel, kernel)).astype(np.int8)
+    requant = Requant(np.full(out_channels, 900, np.uint16), 10, np.full(out_channels, -3, np.int16))
+    return Convolution(acts, weights, None if raw else requant, **options)
+
+
+def assert_golden(device, conv, **options):
+    """Run, compare all memory with the golden machine's, return the counters."""
+    program = compile_convolution(conv, device.config)
+    step = LockStep(program, options.get("policy", Policy.BALANCED))
+    step.start(program.memory)
+    counters = device.run_program(program, **options).counters
+    step.compare(len(program.descriptors) - 1, device.memory)
+    assert step.first_mismatch is None
+    return counters
 
 
 @pytest.mark.parametrize("policy", Policy)
-@pytest.mark.parametrize(("seed", "shape", "kernel", "images", "zeros", "signed", "requant"), CASES)
-def test_outputs_equal_golden(device, seed, shape, kernel, images, zeros, signed, requant, policy):
-    job = random_job(seed, *shape, kernel, zeros, images, signed, requant)
-    result = device.run_layer(run_of(job, policy=policy))
-    golden = GoldenEngine().conv(job)
-    assert result.outputs.dtype == golden.dtype
-    np.testing.assert_array_equal(result.outputs, golden)
-    counters = result.counters
+@pytest.mark.parametrize(
+    ("seed", "shape", "kernel", "images", "zeros", "raw"),
+    [
+        (1, (1, 1, 1, 1), 1, 1, 0.0, True),
+        (2, (7, 40, 3, 4), 3, 3, 0.7, False),
+        (3, (33, 20, 4, 4), 1, 2, 0.3, True),
+        (4, (20, 16, 8, 2), 3, 1, 1.0, False),
+    ],
+)
+def test_memory_equals_golden(device, seed, shape, kernel, images, zeros, raw, policy):
+    conv = convolution(seed, shape, kernel, images, zeros, raw, update=True)
+    counters = assert_golden(device, conv, policy=policy)
     assert set(counters) == set(COUNTERS)
     assert counters["CYCLES"] == counters["ACTIVE"] + sum(counters[name] for name in STALLS)
-    assert counters["NONZEROS"] == np.count_nonzero(job.acts)
+    assert counters["NONZEROS"] == np.count_nonzero(conv.acts)
 
 
-def test_random_shapes_equal_golden(device):
-    draw = np.random.default_rng(7)
-    compared = 0
-    for seed in range(100, 125):
-        shape = [int(draw.integers(1, high)) for high in (40, 40, 9, 9)]
-        kernel, images = int(draw.choice((1, 3))), int(draw.integers(1, 5))
-        job = random_job(seed, *shape, kernel, float(draw.random()), images, bool(seed % 3 == 0), bool(seed % 2))
-        result = device.run_layer(run_of(job, policy=Policy(seed % 4), scan=bool(seed % 5)))
-        np.testing.assert_array_equal(result.outputs, GoldenEngine().conv(job), err_msg=f"seed {seed}, {shape}")
-        compared += result.outputs.size
-    assert compared > 10_000
-    print(f"{device.cycles / device.seconds:,.0f} cycles/s")
+def test_sums_are_read_back(device):
+    conv = convolution(5)
+    program = compile_convolution(conv, TINY)
+    device.run_program(program)
+    np.testing.assert_array_equal(program.outputs(device.memory), conv_psum(conv.acts, conv.weights))
 
 
-@pytest.mark.parametrize("policy", Policy)
-def test_update_stores_the_golden_table(device, tiny, policy):
-    job = random_job(11, 40, 16, 6, 6, 3, 0.6, 2)
-    acts = job.acts.copy()
-    acts[:, ::3] = np.minimum(acts[:, ::3], 1) * (np.arange(36).reshape(6, 6) % 5 == 0)  # channels that differ
-    result = device.run_layer(LayerRun(acts, False, job.weights, job.requant, policy, scan=False, update=True))
-    plan = Plan(LayerRun(acts, False, job.weights, job.requant, policy), tiny)
-    order, dense = assign_channels(
-        channel_counts(acts),
-        policy,
-        plan.registers["SPARSE_COUNT"],
-        plan.registers["COUNT_SHIFT"],
-        acts[:, 0].size,
-        tiny.dense_slots,
-        tiny.sparse_slots,
-    )
-    np.testing.assert_array_equal(result.table, layout.pack_table(order, dense, tiny))
-    again = device.run_layer(run_of(job, policy=policy, scan=False, table=result.table))
-    assert again.counters["DENSE_CHANNELS"] == dense
+def test_strips_and_pause_count_each_descriptor(device):
+    conv = convolution(6, (20, 16, 40, 6), images=1, zeros=0.8)  # higher than max_size
+    program = compile_convolution(conv, TINY)
+    assert len(program.descriptors) > 2
+    whole = device.run_program(program)
+    assert not whole.steps
+    run = device.run_program(program, pause=True)
+    np.testing.assert_array_equal(program.outputs(device.memory), conv_psum(conv.acts, conv.weights))
+    assert list(run.steps) == list(range(len(program.descriptors) - 1))
+    for name in ("OPS_SPARSE", "OPS_DENSE", "DENSE_CHANNELS", "WRITES"):
+        assert sum(step[name] for step in run.steps.values()) == run.counters[name] == whole.counters[name]
+    assert whole.counters["CYCLES"] <= run.counters["CYCLES"]
 
 
-def test_cycle_limit_raises_and_device_recovers(device):
-    job = random_job(3, 8, 16, 4, 4)
-    plan = Plan(run_of(job), device.config)
-    for name, value in plan.registers.items():
-        device.write(name, value)
-    with pytest.raises(DeviceError, match=r"cycle limit \(10\)"):
-        device.start(10)
-    np.testing.assert_array_equal(device.run_layer(run_of(job)).outputs, GoldenEngine().conv(job))
+def waiting_program(notes):
+    """Copies a plane, waits, copies another one; the host step at the WAIT notes and changes the second source."""
+    builder = Builder(TINY)
+    first = builder.store("first", np.arange(32, dtype=np.uint8), "int16")
+    second = builder.allocate("second", 32, "int16")
+    copies = [builder.allocate(f"copy{i}", 32, "int16") for i in range(2)]
+
+    def copy(source, target):
+        values = {"CHANNELS": 1, "HEIGHT": 4, "WIDTH": 4, "IMAGES": 1}
+        places = {"ACT": source, "OUT": target}
+        bases = {f"{name}_BASE": region.address for name, region in places.items()}
+        strides = {f"{name}_{kind}": 32 for name in places for kind in ("STRIDE", "IMAGE_STRIDE")}
+        builder.add("copy", Kind.MAP, values | bases | strides)
+
+    def step(memory):
+        notes.append(memory[copies[0].slice].copy())
+        memory[second.slice] = 7
+
+    copy(first, copies[0])
+    builder.wait("host", step)
+    copy(second, copies[1])
+    return builder.finish(), copies
 
 
-def test_address_outside_memory_raises_and_device_recovers(device):
-    job = random_job(3, 8, 16, 4, 4)
-    for name, value in Plan(run_of(job), device.config).registers.items():
-        device.write(name, value)
-    device.write("ACT_BASE", 0x7FFFFF00)
-    with pytest.raises(DeviceError, match="outside the memory"):
-        device.start(100_000)
-    np.testing.assert_array_equal(device.run_layer(run_of(job)).outputs, GoldenEngine().conv(job))
+@pytest.mark.parametrize("pause", [False, True])
+def test_host_steps_run_at_waits(device, pause):
+    notes = []
+    program, copies = waiting_program(notes)
+    run = device.run_program(program, pause=pause)
+    assert [note.tolist() for note in notes] == [list(range(32))]
+    assert device.memory[copies[1].slice].tolist() == [7] * 32
+    assert run.counters["STALL_MAP"] > 0
+    tags = []
+    device.run_program(program, host=lambda tag, memory: tags.append(tag))
+    assert tags == [1]
+    assert not device.memory[copies[1].slice].any()
 
 
-def test_bad_table_is_an_error(device, tiny):
-    job = random_job(3, 8, 16, 4, 4)
-    table = layout.pack_table(np.arange(8) + 1, 4, tiny)
-    with pytest.raises(DeviceError, match="BAD_TABLE"):
-        device.run_layer(run_of(job, scan=False, table=table))
+def test_tables_live_on_without_load(device):
+    conv = convolution(8, (40, 16, 6, 6), scan=False, update=True)
+    program = compile_convolution(conv, TINY)
+    first = device.run_program(program).counters["DENSE_CHANNELS"]
+    again = device.run_program(program, load=False).counters["DENSE_CHANNELS"]
+    fresh = device.run_program(program).counters["DENSE_CHANNELS"]
+    assert first == fresh
+    assert again != first
 
 
-def test_latency_costs_cycles_not_results(tiny, device):
-    job = random_job(5, 16, 16, 4, 4)
-    slow = Device(tiny, latency=300)
-    near, far = device.run_layer(run_of(job)), slow.run_layer(run_of(job))
-    np.testing.assert_array_equal(near.outputs, far.outputs)
-    assert far.counters["CYCLES"] >= near.counters["CYCLES"] + 280
+def test_error_names_the_descriptor_and_device_recovers(device):
+    program = compile_convolution(convolution(9, scan=False), TINY)
+    good = program.memory.copy()
+    program.memory[program.regions["tables.0"].address + TINY.bus_bytes] = 99
+    with pytest.raises(DeviceError, match=r"not BAD_TABLE at descriptor 0 \(layer\.0\)"):
+        device.run_program(program)
+    program.memory[:] = good
+    assert_golden(device, convolution(9))
 
 
-def test_memory_traffic_is_counted(device, tiny):
-    job = random_job(9, 16, 16, 4, 4)
-    counters = device.run_layer(run_of(job, scan=False)).counters
-    shape = Plan(run_of(job), tiny).shape
-    table = shape.table_bytes // tiny.bus_bytes
-    assert counters["READS"] == table + shape.param_words + 16 * shape.weight_words + 16 * shape.act_words
-    assert counters["WRITES"] == 16 * shape.out_words(False)
+def test_address_outside_the_window_is_an_error(device):
+    program = compile_convolution(convolution(9), TINY)
+    program.memory[program.base :].view("<u4")[FIELDS["WEIGHT_BASE"].offset // 4] = 0x7FFFFF00
+    with pytest.raises(DeviceError, match=r"BAD_ADDRESS at descriptor 0 .* address 0x(7fffff|80000)"):
+        device.run_program(program)
+    assert_golden(device, convolution(9))
+
+
+@pytest.mark.parametrize(
+    ("fault", "skipped", "status"),
+    [
+        (Fault.FAIL_READ, 20, "BUS_ERROR"),
+        (Fault.FAIL_WRITE, 3, "BUS_ERROR"),
+        (Fault.DROP_READ, 20, "TIMEOUT"),
+        (Fault.STOP_READS, 20, "TIMEOUT"),
+        (Fault.STOP_WRITES, 3, "TIMEOUT"),
+    ],
+)
+def test_faults_of_the_memory_end_the_program(device, fault, skipped, status):
+    device.write("WATCHDOG", 2000)
+    device.simulation.break_memory(fault, skipped)
+    with pytest.raises(DeviceError, match=status):
+        device.run_program(compile_convolution(convolution(9), TINY))
+    device.simulation.break_memory(Fault.NONE)
+    assert_golden(device, convolution(9))
+
+
+def test_cycle_limit_raises_and_device_recovers(device, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("sqdm.sim.device.cycle_limit", lambda *_: 50)
+        with pytest.raises(DeviceError, match=r"cycle limit \(50\)"):
+            assert_golden(device, convolution(9))
+    assert_golden(device, convolution(9))
+
+
+def test_latency_costs_cycles_not_results(device):
+    conv = convolution(10, (16, 16, 4, 4))
+    near, far = assert_golden(device, conv), assert_golden(Device(TINY, latency=300), conv)
+    assert far["CYCLES"] >= near["CYCLES"] + 280
+
+
+def test_memory_traffic_is_counted(device):
+    before = device.simulation.traffic
+    counters = assert_golden(device, convolution(11, (16, 16, 4, 4), scan=False))
+    words = [now - then for now, then in zip(device.simulation.traffic, before, strict=True)]
+    assert [counters["READS"], counters["WRITES"]] == words

@@ -1,92 +1,129 @@
-"""The RTL engine: periods, batches, checks and the dense reference."""
+"""The network's engine, with the golden machine in the device's place: results, checks, batches and statistics."""
 
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
+from machine_device import CYCLES, DENSE_CYCLES, MachineDevice, outputs_of
 
 from sqdm.errors import UserError
-from sqdm.golden.engine import GoldenEngine
-from sqdm.golden.vectors import random_job
+from sqdm.golden import layers, sampler
+from sqdm.golden.model_file import DEFAULT, load_model
+from sqdm.report import figures
+from sqdm.rtl.config import PRESETS
 from sqdm.rtl.registers import Policy
-from sqdm.sim.engine import RtlEngine, dense_equivalent
+from sqdm.sim import network_device
+from sqdm.sim.engine import GoldenEngine, RtlEngine, dense_equivalent
+
+DEFAULT_CONFIG = PRESETS["default"]
+LABELS = np.array([3, 7, 1])
+SIGMAS = (40.0, 3.0, 0.4)
+FIRST = SIGMAS[:1]
 
 
-def evaluations(count, images=2):
-    """The same layer with other activations each time."""
-    first = random_job(50, 12, 20, 5, 5, zero_fraction=0.5, batch=images)
-    for seed in range(count):
-        acts = random_job(60 + seed, 12, 20, 5, 5, zero_fraction=0.2 + 0.1 * seed, batch=images).acts
-        yield replace(first, name="layer", acts=acts)
+@pytest.fixture(scope="module")
+def arrays():
+    return load_model(DEFAULT).arrays
 
 
-@pytest.mark.parametrize("policy", [Policy.THRESHOLD, Policy.BALANCED])
-@pytest.mark.parametrize("period", [1, 2, 4])
-def test_periods_give_golden_outputs(device, policy, period):
-    engine = RtlEngine(device, policy, period)
-    tables = []
-    for job in evaluations(5):
-        np.testing.assert_array_equal(engine.conv(job), GoldenEngine().conv(job))
-        tables.append(engine.layers["layer"].tables[0].tobytes())
-    stats = engine.layers["layer"]
-    assert stats.runs == 5
-    assert stats.mismatches == 0
-    assert stats.outputs_compared == 5 * 2 * 20 * 25
-    changed = [a != b for a, b in pairwise(tables)]
-    assert not any(change for run, change in enumerate(changed, 1) if run % period)
-    assert any(changed[run - 1] for run in range(period, 5, period))
+@pytest.fixture(autouse=True)
+def machine(monkeypatch):
+    monkeypatch.setattr(network_device, "Device", MachineDevice)
 
 
-def test_batch_above_the_limit_is_split(device, dense_device):
-    engine = RtlEngine(device, dense=dense_device)
-    job = next(evaluations(1, images=device.config.max_images + 3))
-    np.testing.assert_array_equal(engine.conv(job), GoldenEngine().conv(job))
-    stats = engine.layers["layer"]
-    assert sorted(stats.tables) == [0, device.config.max_images]
-    assert stats.runs == 1
-    assert stats.macs == job.macs
-    assert len(stats.dense_cycles) == 1
+def evaluate(engine, sigmas=SIGMAS, labels=LABELS):
+    noise = sampler.latents(len(labels), seed=5)
+    return [engine.denoise(noise * sigma, sigma, labels) for sigma in sigmas]
 
 
-def test_dense_cycles_do_not_depend_on_data(device, dense_device):
-    engine = RtlEngine(device, dense=dense_device)
-    for job in evaluations(3):
-        engine.conv(job)
-    stats = engine.layers["layer"]
-    assert len(stats.dense_cycles) == 2
-    assert stats.dense_cycles[0] == stats.dense_cycles[1] > 0
-    assert stats.cycles_dense == 3 * stats.dense_cycles[0]
-    assert dense_equivalent(device.config).multipliers == device.config.multipliers
+def test_results_are_those_of_the_integer_network(arrays):
+    engine, golden = RtlEngine(arrays, DEFAULT_CONFIG, 3), GoldenEngine(arrays)
+    for mine, theirs in zip(evaluate(engine), evaluate(golden), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    compared, mismatches, first = engine.comparison()
+    assert sum(compared.values()) > 500_000
+    assert not mismatches
+    assert first is None
+    assert engine.zeros.arrays().keys() <= golden.zeros.arrays().keys()
+    for name, shares in engine.zeros.arrays().items():
+        np.testing.assert_allclose(shares, golden.zeros.arrays()[name], atol=1e-12, err_msg=name)
+    four = {layer.name for layer in layers.layers() if layer.is_4x4}
+    assert four <= engine.zeros.arrays().keys()
 
 
-def test_wrong_outputs_are_counted_and_located(device, monkeypatch):
-    engine = RtlEngine(device)
-    honest = device.run_layer
-
-    def broken(run):
-        result = honest(run)
-        result.outputs[1, 2, 3, 4] ^= 1
-        return result
-
-    monkeypatch.setattr(device, "run_layer", broken)
-    job = next(evaluations(1))
-    outputs = engine.conv(job)
-    assert engine.layers["layer"].mismatches == 1
-    assert "(1, 2, 3, 4)" in engine.first_mismatch
-    assert outputs[1, 2, 3, 4] != GoldenEngine().conv(job)[1, 2, 3, 4]
+def test_batches_above_the_limit_are_split(arrays):
+    engine = RtlEngine(arrays, replace(DEFAULT_CONFIG, max_images=2), 3)
+    assert [batch.images for batch in engine.batches] == [slice(0, 2), slice(2, 3)]
+    golden = GoldenEngine(arrays)
+    np.testing.assert_array_equal(evaluate(engine, FIRST)[0], evaluate(golden, FIRST)[0])
+    for name, shares in engine.zeros.arrays().items():
+        np.testing.assert_allclose(shares, golden.zeros.arrays()[name], atol=1e-12, err_msg=name)
 
 
-def test_statistics_count_zeros(device):
-    engine = RtlEngine(device, check=False)
-    job = next(evaluations(1))
-    engine.conv(job)
-    stats = engine.layers["layer"]
-    assert stats.zeros == np.count_nonzero(job.acts == 0)
-    assert stats.activations == job.acts.size
-    assert stats.outputs_compared == 0
+def test_figures_count_evaluations_and_references(arrays):
+    engine = RtlEngine(arrays, DEFAULT_CONFIG, 3, profile=1)
+    evaluate(engine)
+    descriptors = len(engine.batches[0].main.program.descriptors) - 1
+    report = figures(engine, 9)
+    assert report["cycles"] == 3 * CYCLES * descriptors
+    assert report["cycles_dense"] == report["cycles_dense_4bit"] == 3 * DENSE_CYCLES * descriptors
+    assert report["dense_runs_equal"]
+    assert report["speedup"] == {"vs_dense_4bit": 2.5, "vs_dense_fp16": 10.0}
+    assert report["macs"] == 9 * layers.macs_on_accelerator()
+    assert report["macs_4bit"] == 9 * layers.macs_4bit()
+    assert report["macs_on_accelerator"] == pytest.approx(report["macs"] / report["macs_total"])
+    assert 0.3 < report["zero_fraction"] < 0.9
+    rows = {row["name"]: row for row in report["layers"]}
+    assert rows.keys() >= {layer.name for layer in layers.layers()}
+    assert all(row["cycles"] % CYCLES == 0 and row["speedup"] == 2.5 for row in rows.values())
+    assert 0 < rows["dec.4x4_block0.conv0"]["dense_share"] < 1
+    assert [len(device.runs) for device in engine.batches[0].devices()] == [3, 1, 2, 1, 1]
 
 
-def test_period_zero_is_refused(device):
-    with pytest.raises(UserError, match="period must be >= 1, not 0"):
-        RtlEngine(device, period=0)
+@pytest.mark.parametrize("period", [1, 2])
+def test_tables_change_as_the_period_says(arrays, period):
+    engine = RtlEngine(arrays, DEFAULT_CONFIG, 3, policy=Policy.THRESHOLD, period=period)
+    evaluate(engine)
+    assert engine.comparison()[2] is None
+    shares = engine.zeros.arrays()["dec.4x4_block0.conv1"]
+    assert not np.array_equal(shares[:, 0], shares[:, 2])
+    assert np.array_equal(shares[:, 0], shares[:, 1]) == (period == 2)
+
+
+def test_mismatch_is_counted_and_located(arrays, monkeypatch):
+    made = []
+
+    def spoiled(*args):
+        def spoil(tag, memory):
+            address, wrong = outputs_of(engine.batches[0].main.program, "dec.4x4_in0.conv0")
+            if device is made[-1] and tag == wrong:
+                memory[address + 2] ^= 1
+
+        device = MachineDevice(*args, spoil=spoil)
+        made.append(device)
+        return device
+
+    monkeypatch.setattr(network_device, "Device", spoiled)
+    engine = RtlEngine(arrays, DEFAULT_CONFIG, 3, profile=-1)
+    evaluate(engine, FIRST)
+    _, mismatches, first = engine.comparison()
+    assert dict(mismatches) == {"dec.4x4_in0.conv0": 1}
+    assert first.startswith("int16 of dec.4x4_in0.conv0, run 0, at (0, 0, 1): ")
+
+
+def test_no_check_compares_nothing(arrays):
+    engine = RtlEngine(arrays, DEFAULT_CONFIG, 3, check=False)
+    evaluate(engine, FIRST)
+    assert not engine.comparison()[0]
+
+
+def test_dense_equivalent_has_the_same_multipliers():
+    dense = dense_equivalent(DEFAULT_CONFIG)
+    assert (dense.multipliers, dense.sparse_arrays) == (DEFAULT_CONFIG.multipliers, 0)
+
+
+def test_what_does_not_fit_is_refused(arrays):
+    with pytest.raises(UserError, match=r"period must be 1\.\.65535, not 0"):
+        RtlEngine(arrays, DEFAULT_CONFIG, 1, period=0)
+    with pytest.raises(UserError, match=r"tiny.*CHANNELS must be 1\.\.64"):
+        RtlEngine(arrays, PRESETS["tiny"], 1)

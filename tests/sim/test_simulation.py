@@ -1,4 +1,4 @@
-"""The memory and the register port of the compiled simulation, with a small copying engine in the accelerator's place."""
+"""The memory and the register port of the compiled simulation, with a copying engine in the accelerator's place."""
 
 from pathlib import Path
 
@@ -12,8 +12,7 @@ from sqdm.sim.simulation import Fault, Simulation
 
 SOURCE = Path(__file__).with_name("copier.sv")
 FROM, TO, BURSTS, STROBES, LENGTH, FLIP_LAST = (
-    REGISTERS[name].offset
-    for name in ("PROGRAM_BASE", "WINDOW_FIRST", "WINDOW_LAST", "WATCHDOG", "DETECT", "CYCLES")
+    REGISTERS[name].offset for name in ("PROGRAM_BASE", "WINDOW_FIRST", "WINDOW_LAST", "WATCHDOG", "DETECT", "CYCLES")
 )
 WORST, TO_RESPONSE, TO_DATA = (REGISTERS[name].offset for name in ("TAG", "FAULT", "CYCLES"))
 START = REGISTERS["CONTROL"].offset
@@ -133,4 +132,3 @@ def test_registers_answer_and_errors_are_reported(copiers):
     assert made.read(FROM) == 0xFFFFFFFF
     with pytest.raises(DeviceError, match="the write at 0x800 with OKAY"):
         made.write(0x800, 1)
-
