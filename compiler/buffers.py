@@ -100,9 +100,11 @@ def _fits(shape: LayerShape, depth: int) -> bool:
 
 
 def _cut(height: int, count: int, taps: int) -> list[Strip]:
-    """``height`` rows in ``count`` strips of about equal height."""
-    edges = [height * i // count for i in range(count + 1)]
+    """``height`` rows in ``count`` strips that read about as many rows each: the outer ones have one halo row less."""
     halo = taps == 9
+    outer = int(halo and count > 1 and height - 2 >= count)
+    edges = [(height - 2 * outer) * i // count + outer for i in range(count + 1)]
+    edges[0], edges[-1] = 0, height
     return [Strip(first, last - first, halo and first > 0, halo and last < height) for first, last in pairwise(edges)]
 
 

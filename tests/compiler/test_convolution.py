@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from layers_at_random import codes_of, expected_outputs, random_convolution
 
-from sqdm.compiler import rules
+from sqdm.compiler import access, rules
 from sqdm.compiler.convolution import compile_convolution
 from sqdm.compiler.machine import Machine
 from sqdm.errors import UserError
@@ -79,6 +79,13 @@ def test_strips_and_blocks_give_the_whole_layer(shape, options):
     np.testing.assert_array_equal(program.outputs(memory), expected_outputs(conv))
 
 
+def test_blocks_of_images_take_their_own_weights():
+    conv = random_convolution(np.random.default_rng(9), (7, 5, 6, 4, 4), 1, image_weights=True)
+    program, memory = run(conv, SMALL)
+    assert [descriptor["IMAGES"] for descriptor in program.descriptors[:-1]] == [3, 3, 1]
+    np.testing.assert_array_equal(program.outputs(memory), expected_outputs(conv))
+
+
 def test_a_large_layer_of_a_diffusion_model_is_cut():
     conv = random_convolution(np.random.default_rng(3), (2, 512, 256, 32, 32), 9)
     program = compile_convolution(conv, DEFAULT)
@@ -99,6 +106,8 @@ def test_tables_hold_the_sorted_counts(options):
     else:
         low = (codes + 8) % 16 - 8 if conv.signed else codes % 16
         digits = [(codes - low) // 16, low]
+    low_first = access.read_tables(program.descriptors[0], memory, program.parts[0].shape)
+    assert low_first[0][2].tolist() == [int(np.count_nonzero(digits[-1][:, c])) for c in range(13)]
     tables = program.tables(memory)[0].reshape(len(digits), -1)
     for plane, table in zip(digits, tables, strict=True):
         counts = [int(np.count_nonzero(plane[:, c])) for c in range(13)]
