@@ -81,8 +81,8 @@ def written(d: Descriptor, config: Config) -> list[Written]:
         channels, pixels = d["CHANNELS"], height * width
     found = [_output(d, config, channels, pixels)]
     if d["MODE.statistics"]:
-        size = channels * images * layout.STATISTICS_BYTES
-        found.append(Written("statistics", d["STATISTICS_BASE"], (), (size,), "<i8", size // 8))
+        size = channels * images * layout.statistics_bytes(config)
+        found.append(Written("statistics", d["STATISTICS_BASE"], (), (size,), "<i8", 2 * channels * images))
     if d["MODE.update"]:
         size = shape.table_words * config.bus_bytes
         found.append(Written("tables", d["TABLE_BASE"], (), (size,), "<u2", shape.planes * (2 * shape.channels + 1)))

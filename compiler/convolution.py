@@ -40,7 +40,9 @@ class ConvolutionProgram(Program):
         result = np.zeros((2, self.convolution.acts.shape[0], self.convolution.weights.shape[-4]), np.int64)
         for part in self.parts:
             packed = memory[part.regions["statistics"].slice]
-            result[:, part.images] += layout.unpack_statistics(packed, part.shape.out_channels, part.shape.images)
+            result[:, part.images] += layout.unpack_statistics(
+                packed, part.shape.out_channels, part.shape.images, self.config
+            )
         return result[0], result[1]
 
     def tables(self, memory: np.ndarray) -> list[np.ndarray]:

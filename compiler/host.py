@@ -83,10 +83,12 @@ class NetworkHost:
         """
         if block is not None:
             self._blocks.add(block)
-        size = channels * self.images * layout.STATISTICS_BYTES
+        size = channels * self.images * layout.statistics_bytes(self.config)
 
         def step(memory: np.ndarray) -> None:
-            stored = layout.unpack_statistics(memory[statistics : statistics + size], channels, self.images)
+            stored = layout.unpack_statistics(
+                memory[statistics : statistics + size], channels, self.images, self.config
+            )
             sums = (stored[0] * repeats, stored[1] * repeats)
             adaptive = None if block is None else self._adaptive[block]
             for consumer, region in consumers.items():

@@ -67,8 +67,7 @@ class Machine:
 
     def _conv(self, d: Descriptor, memory: np.ndarray) -> None:
         shape = access.conv_shape(d, self.config)
-        if not d["MODE.scan"]:
-            check_tables(d, memory, shape)
+        check_tables(d, memory, shape)
         counted = access.read_codes(d, memory, self.config, shape.in_pixels)
         codes = counted[..., : shape.in_pixels].reshape(shape.images, shape.channels, -1, shape.width)
         psums = convolve(codes, access.read_weights(d, memory, shape))
@@ -115,7 +114,7 @@ class Machine:
         output.write(memory, planes.padded(packed, max(packed.shape[-1], output.shape[-1])))
         for other in others:
             if other.kind == "statistics":
-                other.write(memory, layout.pack_statistics(*channel_sums(values)))
+                other.write(memory, layout.pack_statistics(*channel_sums(values), self.config))
 
     def _update(self, d: Descriptor, memory: np.ndarray, shape: LayerShape, codes: np.ndarray) -> None:
         """Sort each plane's channels by their non-zeros and store the tables, that of the plane HIGH first."""

@@ -105,7 +105,7 @@ def part_regions(builder: Builder, conv: Convolution, part: Part, label: str) ->
         f"out{label}", step * shape.images, conv.written.name.lower(), images=shape.images
     )
     if conv.statistics:
-        size = shape.out_channels * shape.images * layout.STATISTICS_BYTES
+        size = shape.out_channels * shape.images * layout.statistics_bytes(shape.config)
         regions["statistics"] = builder.allocate(f"statistics{label}", size, "statistics", images=shape.images)
     return regions
 
@@ -153,4 +153,4 @@ def residual_operand(conv: Convolution, shape: LayerShape, regions: dict[str, Re
 def statistics_operand(conv: Convolution, shape: LayerShape, regions: dict[str, Region], first: int) -> int | None:
     if not conv.statistics:
         return None
-    return regions["statistics"].address + first * shape.images * layout.STATISTICS_BYTES
+    return regions["statistics"].address + first * shape.images * layout.statistics_bytes(shape.config)

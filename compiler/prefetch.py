@@ -36,18 +36,16 @@ def spans_written(d: Descriptor, config: Config) -> list[Span]:
 
 
 def allow_prefetch(descriptors: list[Descriptor], config: Config) -> list[Descriptor]:
-    """The descriptors, CONTROL.prefetch set on each CONV that reads nothing early that was written since the last WAIT.
+    """The descriptors, CONTROL.prefetch set on each CONV that reads nothing early that the one before writes.
 
-    Before a WAIT is over, all earlier descriptors are complete.
+    No other descriptor can still run: the one before began only when all earlier ones were complete.
     """
     result, pending = [], []
     for d in descriptors:
-        if d.kind == Kind.WAIT:
-            pending = []
         if d.kind == Kind.CONV:
             early = spans_read(d, config)
             free = not any(first < end and start < last for first, last in early for start, end in pending)
             d = replace(d, values=d.values | {"CONTROL.prefetch": int(free)})
-        pending += spans_written(d, config)
+        pending = spans_written(d, config)
         result.append(d)
     return result

@@ -5,7 +5,7 @@ from sqdm.compiler.buffers import images_that_fit, pools
 from sqdm.compiler.program import Descriptor
 from sqdm.golden.layout import LayerShape
 from sqdm.golden.planes import GRANULE_BYTES
-from sqdm.rtl.config import COUNT_BITS, STRIDE_BITS, WORD_NIBBLES, Config, ceil_div, is_power_of_two
+from sqdm.rtl.config import COUNT_BITS, STRIDE_BITS, WORD_NIBBLES, Config, ceil_div
 from sqdm.rtl.descriptor import BASES, STRIDES, Kind, Output, Resample
 
 
@@ -69,10 +69,10 @@ def legal_map(resample: Resample, height: int, width: int, config: Config) -> bo
     """Whether a MAP can resample planes of that size."""
     per_word = config.bus_bits // 16
     if resample == Resample.DOWN:
-        even = height % 2 == 0 and width % 2 == 0
-        return even and width % per_word == 0 and is_power_of_two(width // per_word)
+        return height % 2 == 0 and (width == per_word or width % (2 * per_word) == 0)
     if resample == Resample.UP:
-        return width >= per_word or 2 * width == per_word
+        whole = width % per_word == 0 or 2 * width == per_word
+        return whole and 2 * max(height, width) <= config.max_size
     return True
 
 

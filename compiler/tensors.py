@@ -82,7 +82,7 @@ class Tensors:
             if group not in self._shared:
                 self._shared[group] = self._allocate(group, total, height, width, True, False)
             whole = self._shared[group]
-            sums = whole.statistics + first * self._images * layout.STATISTICS_BYTES
+            sums = whole.statistics + first * self._images * layout.statistics_bytes(self._builder.config)
             tensor = Tensor(name, whole.place.offset(first), channels, height, width, sums)
         self.made[name] = tensor
         return tensor
@@ -105,7 +105,9 @@ class Tensors:
         region = self._region(name, plane * channels, "raw" if raw else "int16", sizes | {"image_stride": plane})
         sums = None
         if statistics:
-            sums = self._region(f"{name}.statistics", channels * layout.STATISTICS_BYTES, "statistics", sizes).address
+            sums = self._region(
+                f"{name}.statistics", channels * layout.statistics_bytes(config), "statistics", sizes
+            ).address
         place = Place(region.address, plane * self._images, plane)
         return Tensor(name, place, channels, height, width, sums, raw=raw)
 

@@ -22,7 +22,6 @@ from sqdm.rtl.config import (
 PARAM_BYTES = 4
 TABLE_ENTRY_BYTES = TABLE_ENTRY_BITS // 8
 CONSTANT_BYTES = CONSTANT_BITS // 8
-STATISTICS_BYTES = STATISTICS_BITS // 8
 WIDE_GROUP = 2 * WORD_NIBBLES  #: lanes of 16 output channels with 8-bit weights: their low digits, then their high ones
 
 
@@ -214,13 +213,22 @@ def unpack_table(memory: np.ndarray, channels: int, config: Config) -> tuple[np.
     return order.copy(), int(entries[0, 0]), counts[:channels]
 
 
-def pack_statistics(total: np.ndarray, squares: np.ndarray) -> np.ndarray:
+def statistics_bytes(config: Config) -> int:
+    """Bytes from one entry of the statistics to the next: at least a memory word, since words are written whole."""
+    return max(STATISTICS_BITS // 8, config.bus_bytes)
+
+
+def pack_statistics(total: np.ndarray, squares: np.ndarray, config: Config) -> np.ndarray:
     """The sums and sums of squares (N, K) in memory order [channel][image]."""
-    return np.ascontiguousarray(np.stack((total.T, squares.T), axis=-1).astype("<i8")).reshape(-1).view(np.uint8)
+    entries = np.ascontiguousarray(np.stack((total.T, squares.T), axis=-1).astype("<i8")).view(np.uint8)
+    return padded(entries, statistics_bytes(config)).reshape(-1)
 
 
-def unpack_statistics(memory: np.ndarray, out_channels: int, images: int) -> tuple[np.ndarray, np.ndarray]:
+def unpack_statistics(
+    memory: np.ndarray, out_channels: int, images: int, config: Config
+) -> tuple[np.ndarray, np.ndarray]:
     """``(sum, sum of squares)`` int64 (N, K) from the bytes at STATISTICS_BASE."""
-    entries = np.ascontiguousarray(memory[: out_channels * images * STATISTICS_BYTES]).view("<i8")
-    pairs = entries.reshape(out_channels, images, 2).astype(np.int64)
+    size = statistics_bytes(config)
+    entries = np.ascontiguousarray(memory[: out_channels * images * size]).view("<i8").astype(np.int64)
+    pairs = entries.reshape(out_channels, images, -1)
     return pairs[..., 0].T, pairs[..., 1].T

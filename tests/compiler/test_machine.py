@@ -57,7 +57,7 @@ def test_means_of_two_by_two():
     expected = ((sums + 2) // 4).reshape(N, C, -1)
     np.testing.assert_array_equal(planes.unpack_int16(out, 8), expected)
     assert (out[..., 16:] == 0xEE).all()  # padding is not written
-    total, squares = layout.unpack_statistics(statistics, C, N)
+    total, squares = layout.unpack_statistics(statistics, C, N, TINY)
     np.testing.assert_array_equal(total, expected.sum(2))
     np.testing.assert_array_equal(squares, (expected**2).sum(2))
 

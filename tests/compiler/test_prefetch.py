@@ -1,4 +1,4 @@
-"""CONTROL.prefetch: what is read early must not be written by a descriptor that may still run."""
+"""CONTROL.prefetch: what is read early must not be written by the descriptor before, which may still run."""
 
 import numpy as np
 from layers_at_random import random_convolution
@@ -54,8 +54,10 @@ def test_tables_that_are_renewed_are_not_read_early():
     assert second_prefetches(0x5000, **{"TABLE_BASE": 0x3000}) == 1
 
 
-def test_a_wait_completes_what_was_before():
+def test_only_the_descriptor_before_may_still_run():
+    assert second_prefetches(0x1000) == 0
     assert second_prefetches(0x1000, WAIT) == 1
+    assert second_prefetches(0x1000, Descriptor("between", CONV | {"OUT_BASE": 0x6000})) == 1
 
 
 def test_blocks_of_one_layer_wait_for_its_table():

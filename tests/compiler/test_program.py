@@ -109,7 +109,10 @@ def test_legal_descriptors_pass():
         (MAP, {"MODE.residual": 1}, "neither residual"),
         (MAP, {"MODE.resample": int(Resample.DOWN), "HEIGHT": 7}, "DOWN cannot"),
         (MAP, {"MODE.resample": int(Resample.DOWN), "WIDTH": 12}, "DOWN cannot"),
+        (MAP, {"MODE.resample": int(Resample.DOWN), "WIDTH": 6}, "DOWN cannot"),
         (MAP, {"MODE.resample": int(Resample.UP), "WIDTH": 1}, "UP cannot"),
+        (MAP, {"MODE.resample": int(Resample.UP), "WIDTH": 6}, "UP cannot"),
+        (MAP, {"MODE.resample": int(Resample.UP), "HEIGHT": 9}, "UP cannot"),
     ],
 )
 def test_broken_rules_are_named(base, values, rule):

@@ -106,9 +106,13 @@ def test_table_by_hand():
 
 def test_statistics_by_hand():
     total, squares = np.array([[-1, 2], [3, 4]]), np.array([[5, 6], [7, 1 << 40]])  # N=2, K=2
-    packed = layout.pack_statistics(total, squares)
+    packed = layout.pack_statistics(total, squares, DEFAULT)
     assert packed.view("<i8").tolist() == [-1, 5, 3, 7, 2, 6, 4, 1 << 40]
-    np.testing.assert_array_equal(layout.unpack_statistics(packed, 2, 2), (total, squares))
+    np.testing.assert_array_equal(layout.unpack_statistics(packed, 2, 2, DEFAULT), (total, squares))
+    broad = layout.pack_statistics(total, squares, CONFIGS[2])  # an entry in a memory word of 256 bit
+    assert broad.view("<i8").reshape(4, 4)[:, 2:].any() == 0
+    assert broad.view("<i8").reshape(4, 4)[:, :2].reshape(-1).tolist() == packed.view("<i8").tolist()
+    np.testing.assert_array_equal(layout.unpack_statistics(broad, 2, 2, CONFIGS[2]), (total, squares))
 
 
 def test_sizes_by_hand():
