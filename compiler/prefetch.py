@@ -36,16 +36,18 @@ def spans_written(d: Descriptor, config: Config) -> list[Span]:
 
 
 def allow_prefetch(descriptors: list[Descriptor], config: Config) -> list[Descriptor]:
-    """The descriptors, CONTROL.prefetch set on each CONV that reads nothing early that the one before writes.
+    """The descriptors, CONTROL.prefetch set on each CONV that reads nothing early that the one before it writes.
 
-    No other descriptor can still run: the one before began only when all earlier ones were complete.
+    All others before are complete when that one starts. A WAIT between the two does not delay what is read early.
     """
-    result, pending = [], []
+    result: list[Descriptor] = []
+    running: list[Span] = []
     for d in descriptors:
         if d.kind == Kind.CONV:
             early = spans_read(d, config)
-            free = not any(first < end and start < last for first, last in early for start, end in pending)
+            free = not any(first < end and start < last for first, last in early for start, end in running)
             d = replace(d, values=d.values | {"CONTROL.prefetch": int(free)})
-        pending = spans_written(d, config)
+        if d.kind in (Kind.CONV, Kind.MAP):
+            running = spans_written(d, config)
         result.append(d)
     return result
