@@ -95,6 +95,7 @@ class Accelerator(wiring.Component):
             control.core_finished.eq(core.finished),
             control.core_status.eq(core.status),
             control.core_waiting.eq(core.waiting),
+            control.core_resting.eq(core.resting),
         ]
 
         # Memory.

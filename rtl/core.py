@@ -60,6 +60,7 @@ def running_layer(config: Config) -> data.Layout:
             "updates": update_settings(config),
             "outputs": payloads.output_settings(config),
             "map": payloads.map_settings(config),
+            "normalise": payloads.normalise_mode(),
         }
     )
 
@@ -84,6 +85,8 @@ class Core(wiring.Component):
         Every write has reached the memory.
     waiting, finished, status, tag : Out
         `Sequencer`.
+    resting : Out(1)
+        The program waits for the host and nothing is being loaded for what comes next.
     ops, CAUSES, added_dense_channels, added_nonzeros : Out
         For `RunCounters`.
 
@@ -105,6 +108,7 @@ class Core(wiring.Component):
                 "writes": Out(stream.Signature(payloads.memory_write(config))).array(len(Writer)),
                 "writes_idle": In(1),
                 "waiting": Out(1),
+                "resting": Out(1),
                 "finished": Out(1),
                 "status": Out(8),
                 "tag": Out(16),
@@ -153,7 +157,7 @@ class Core(wiring.Component):
         layer = descriptors.descriptor
         run, begin = self._running_layer(m, layer, setup.sizes, sequencer, loads, table_reader, update)
         self._preparation(m, layer, sequencer, descriptors, setup, table_reader, loads, addresses, loader, jobs, update)
-        self._normalising(m, layer, setup.sizes, sequencer, normaliser, loader, mapper)
+        self._normalising(m, layer, setup.sizes, run, sequencer, normaliser, loader, mapper)
         parts = (sequencer, loader, jobs, detector, update, table_writer, table_reader, addresses)
         self._tables(m, layer, setup.sizes, run, begin, parts)
 
@@ -196,7 +200,8 @@ class Core(wiring.Component):
             sequencer.complete.eq(computed & outputs.finished & update.idle & ~run.update & self.writes_idle),
             self.blocked.eq(Cat(array.blocked for array in arrays).any()),
             self.running.eq(jobs.running),
-            self.waits_weights.eq(jobs.waits_weights),
+            self.resting.eq(sequencer.waiting & ~jobs.loading & addresses.commands.ready),
+            self.waits_weights.eq(jobs.waits_weights | (sequencer.waiting & ~self.resting)),
             self.waits_acts.eq(jobs.waits_acts),
             self.mapping.eq(mapper.running),
             self.draining.eq(computed & ~(outputs.finished & self.writes_idle)),
@@ -216,6 +221,7 @@ class Core(wiring.Component):
         layer_settings.connect_update(m, config, taken.updates, layer, layer_sizes)
         layer_settings.connect_outputs(m, config, taken.outputs, layer, layer_sizes, loads.param_half)
         layer_settings.connect_map(m, config, taken.map, layer, layer_sizes)
+        layer_settings.connect_normalise(m, taken.normalise, layer, layer_sizes)
         m.d.comb += [
             taken.sizes.eq(layer_sizes),
             taken.images.eq(layer.images),
@@ -286,10 +292,15 @@ class Core(wiring.Component):
             sequencer.commands.ready.eq(commands.ready),
         ]
 
-    def _normalising(self, m, layer, layer_sizes, sequencer, normaliser, loader, mapper):
-        """The normaliser serves the loader, or a MAP: never both, since a MAP runs alone."""
-        layer_settings.connect_normalise(m, normaliser.mode, layer, layer_sizes)
+    def _normalising(self, m, layer, layer_sizes, run, sequencer, normaliser, loader, mapper):
+        """The normaliser serves the loader, or a MAP: never both, since a MAP runs alone.
+
+        A MAP runs while the next layer is being prepared, but a layer's activations are loaded before that.
+        """
+        loading = Signal(payloads.normalise_mode())
+        layer_settings.connect_normalise(m, loading, layer, layer_sizes)
         m.d.comb += [
+            normaliser.mode.eq(Mux(mapper.running, run.normalise.as_value(), loading.as_value())),
             normaliser.constant_writes.valid.eq(loader.constant_writes.valid),
             normaliser.constant_writes.payload.eq(loader.constant_writes.payload),
             normaliser.words.valid.eq(loader.pixels.valid | mapper.pixels.valid),

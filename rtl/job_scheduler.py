@@ -113,7 +113,7 @@ class JobScheduler(wiring.Component):
         ready = Signal()
         last_image = Signal()
         m.d.comb += [
-            pending.eq(tile != self.tiles),
+            pending.eq((tile != self.tiles) & ~self.finished),
             last_image.eq(image == self.images - 1),
             self.waits_weights.eq(pending & (weights_ready == 0)),
             self.waits_acts.eq(pending & ~self.waits_weights & (loaded_items <= Mux(resident, image, item))),

@@ -64,7 +64,7 @@ class MapEngine(wiring.Component):
     words: groups of 16 pixels); 1 for channels past the last one. Reset: idle; answers to older reads must not come.
     """
 
-    DEPTH = 16  #: steps between their read and their use
+    DEPTH = 64  #: steps between their read and their use
 
     def __init__(self, config: Config):
         self._config = config

@@ -20,8 +20,8 @@ class ProgramControl(wiring.Component):
     start, resume, stop : In(1)
         Strobes of the CONTROL register.
     core_start, core_resume, core_reset : Out(1)
-    core_finished, core_status, core_waiting : In
-        `Sequencer`.
+    core_finished, core_status, core_waiting, core_resting : In
+        `Core`.
     port_idle, port_error, port_status : In
         `MemoryPort`.
     flush : Out(1)
@@ -29,7 +29,7 @@ class ProgramControl(wiring.Component):
     busy, done, waiting : Out(1), status : Out(8)
         STATUS register.
     counting : Out(1)
-        A program runs and does not wait for the host.
+        A program runs and does not rest until the host has done its part.
     interrupt : Out(1)
         ``done`` or ``waiting``.
 
@@ -48,6 +48,7 @@ class ProgramControl(wiring.Component):
                 "core_finished": In(1),
                 "core_status": In(8),
                 "core_waiting": In(1),
+                "core_resting": In(1),
                 "port_idle": In(1),
                 "port_error": In(1),
                 "port_status": In(8),
@@ -66,7 +67,7 @@ class ProgramControl(wiring.Component):
         cycles = Signal(range(RESET_CYCLES))
         m.d.comb += [
             self.interrupt.eq(self.done | self.waiting),
-            self.counting.eq(self.busy & ~self.waiting),
+            self.counting.eq(self.busy & ~self.core_resting),
             self.busy.eq(1),
         ]
         with m.FSM():

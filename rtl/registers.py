@@ -76,7 +76,7 @@ _LAYOUT = [
     ("DETECT", "rw", "Use of the sparsity detector.", ("policy", 0, 2, "`Policy`, used whenever channels are sorted."),
      ("period", 8, 16, "Labels are renewed in every period-th program since reset; 0 and 1: in every one."),
      ("pause", 31, 1, "Wait for CONTROL.resume after every descriptor, as after a WAIT."), Policy.BALANCED),
-    ("CYCLES", "ro", "Cycles from start to end of the last program, without those spent waiting for the host."),
+    ("CYCLES", "ro", "Cycles from start to end of the last program, but those in which it only waits for the host."),
     ("BUSY_DENSE", "ro", "Cycles in which a dense array multiplied."),
     ("BUSY_SPARSE", "ro", "Cycles in which a sparse array multiplied."),
     ("ACTIVE", "ro", "Cycles in which any array multiplied. CYCLES = ACTIVE + the six STALL registers."),

@@ -1,6 +1,6 @@
 """The state machine that takes a program from its first descriptor to its end."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -53,11 +53,11 @@ class Sequencer(wiring.Component):
     complete : In(1)
         Jobs, outputs and table updates are finished and all writes have reached the memory.
     waiting : Out(1)
-        The program waits for the host.
+        The program waits for the host: a WAIT lies between what is complete and what comes next.
     finished, status : Out
         ``finished``: one-cycle pulse, ``status`` is valid then.
     tag : Out(16)
-        Tag of the descriptor that is being worked on.
+        Tag of the descriptor that is being prepared; while waiting, that of the WAIT.
     scanning : Out(1)
         Nothing but counting or sorting before a layer goes on.
 
@@ -110,12 +110,31 @@ class Sequencer(wiring.Component):
         commands = self.commands
         address = Signal(payloads.ADDRESS_BITS)
         failed = Signal(8)
+        tag = Signal(16)
         m.d.comb += [self.fetch_address.eq(address), self.status.eq(failed)]
+
+        # The barrier: what is behind it begins when everything before it is complete and the host has done its part.
+        owed = Signal()  # the host has a part
+        wait_tag = Signal(16)
+        barrier = Signal()
+        passed = Signal()
+        m.d.comb += [
+            passed.eq(barrier & self.complete & ~owed),
+            self.waiting.eq(barrier & self.complete & owed),
+            self.tag.eq(Mux(self.waiting, wait_tag, tag)),
+        ]
+        with m.If(self.waiting & self.resume):
+            m.d.sync += owed.eq(0)
 
         def fail(status):
             """End the program once the layer before is complete."""
             m.d.sync += failed.eq(status)
             m.next = "END"
+
+        def wait_for_host(then):
+            """The next barrier needs the host."""
+            m.d.sync += [owed.eq(1), wait_tag.eq(control.tag)]
+            m.next = then
 
         with m.FSM():
             with m.State("IDLE"):
@@ -129,7 +148,7 @@ class Sequencer(wiring.Component):
                 with m.If(self.fetched):
                     m.d.sync += [
                         address.eq(address + BYTES // self._config.bus_bytes),
-                        self.tag.eq(control.tag),
+                        tag.eq(control.tag),
                         self.tables_sorted.eq(0),
                     ]
                     with m.Switch(control.kind):
@@ -141,6 +160,10 @@ class Sequencer(wiring.Component):
                             m.next = "SETUP"
                         with m.Default():
                             fail(Status.BAD_DESCRIPTOR)
+            with m.State("WAIT"):
+                m.d.comb += barrier.eq(owed)  # one WAIT at a time
+                with m.If(~owed):
+                    wait_for_host("FETCH")
             with m.State("SETUP"):
                 m.d.comb += self.setup_start.eq(1)
                 m.next = "CHECK"
@@ -152,12 +175,11 @@ class Sequencer(wiring.Component):
                         m.next = "MAP"
                     with m.Elif(control.prefetch):
                         m.next = "TABLE"
-                    with m.Elif(self.complete):
-                        m.next = "TABLE"
                     with m.Else():
                         m.next = "BEFORE_TABLE"
             with m.State("BEFORE_TABLE"):
-                with m.If(self.complete):
+                m.d.comb += barrier.eq(1)
+                with m.If(passed):
                     m.next = "TABLE"
             with m.State("TABLE"):
                 m.d.comb += [commands.valid.eq(1), commands.payload.kind.eq(LoadKind.TABLE)]
@@ -175,7 +197,8 @@ class Sequencer(wiring.Component):
 
             # Count all activations, sort, and only then load weights: they follow the table.
             with m.State("SCAN"):
-                with m.If(self.complete):
+                m.d.comb += barrier.eq(1)
+                with m.If(passed):
                     m.d.comb += [self.load_start.eq(1), self.load_scan.eq(1)]
                     m.next = "SCANNING"
             with m.State("SCANNING"):
@@ -193,7 +216,8 @@ class Sequencer(wiring.Component):
                 m.d.comb += self.load_start.eq(1)
                 m.next = "BARRIER"
             with m.State("BARRIER"):
-                with m.If(self.complete):
+                m.d.comb += barrier.eq(1)
+                with m.If(passed):
                     m.d.comb += self.run_start.eq(1)
                     m.next = "LOAD"
             with m.State("LOAD"):
@@ -202,7 +226,8 @@ class Sequencer(wiring.Component):
                     m.next = "NEXT"
 
             with m.State("MAP"):
-                with m.If(self.complete):
+                m.d.comb += barrier.eq(1)
+                with m.If(passed):
                     with m.If(mode.codes):
                         m.next = "CONSTANTS"
                     with m.Else():
@@ -221,16 +246,14 @@ class Sequencer(wiring.Component):
             with m.State("NEXT"):
                 m.next = "FETCH"
                 with m.If(self.pause):
-                    m.next = "WAIT"
-            with m.State("WAIT"):
-                with m.If(self.complete):
-                    m.next = "WAITING"
-            with m.State("WAITING"):
-                m.d.comb += self.waiting.eq(1)
-                with m.If(self.resume):
+                    wait_for_host("PAUSE")
+            with m.State("PAUSE"):
+                m.d.comb += barrier.eq(1)
+                with m.If(passed):
                     m.next = "FETCH"
             with m.State("END"):
-                with m.If(self.complete & self.load_finished):
+                m.d.comb += barrier.eq(1)
+                with m.If(passed & self.load_finished):
                     m.d.comb += self.finished.eq(1)
                     m.next = "IDLE"
         return m
