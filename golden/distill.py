@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -10,12 +10,7 @@ from sqdm.golden import data, edm, sampler
 from sqdm.golden.fake_quant import fake_quantise, fit_levels
 from sqdm.golden.unet import UNet
 
-STEPS = 2850
-FIRST_SHARE = 26 / 57  # of the steps belong to the first phase: 1,300 of 2,850
 BATCH = 64
-FIRST_RATE, SECOND_RATE = 6e-4, 3e-4
-SCALE_RATE = 2e-3
-WARM_UP = 50  # steps of the second phase: without it Adam's first steps multiply the loss by ten
 EMA = 0.99
 FIT_IMAGES = 256  # the batch that the scales are fitted to before the first step
 LEVEL_IMAGES = 576  # the batch that the factors per noise level are fitted to between the phases, 32 a level
@@ -34,6 +29,15 @@ class Phase:
     power: int
     levels: bool
     warm_up: int
+
+
+# Without the warm-up Adam's first steps multiply the loss of a trained student by ten.
+PHASES = (
+    Phase(1300, 6e-4, 2e-3, 1, False, 0),
+    Phase(1550, 3e-4, 2e-3, 2, True, 50),
+    Phase(900, 2e-4, 1e-3, 2, True, 50),
+)
+STEPS = sum(phase.steps for phase in PHASES)
 
 
 def noisy_batch(
@@ -100,11 +104,11 @@ def distill(teacher: UNet, seed: int, steps: int = STEPS, on_step: Callable[[int
     """Fake-quantise ``teacher`` and train the copy for ``steps`` steps; returns the moving average of its weights.
 
     The loss is the squared difference of the two networks' raw outputs times a power of c_out: 1 in the first phase,
-    half-way between EDM's loss (0, which favours the last details) and the denoiser's error; 2 in the second, which is
+    half-way between EDM's loss (0, which favours the last details) and the denoiser's error; 2 in the others, which is
     that error, the one that the quality bar counts. Adam with a cosine schedule in each phase; the logarithms of the
     scales have their own rate. Activation scales are the same at every noise level in the first phase; then a factor
-    per level is fitted, and trained with the rest in the second, which starts with a linear rise of the rates.
-    ``on_step(done, loss)`` is called after every step.
+    per level is fitted, and trained with the rest in the others, which start with a linear rise of the rates. The
+    phases have their share of any number of ``steps``. ``on_step(done, loss)`` is called after every step.
     """
     generator = torch.Generator().manual_seed(seed)
     x, sigma, labels = noisy_batch(FIT_IMAGES, generator)
@@ -117,8 +121,9 @@ def distill(teacher: UNet, seed: int, steps: int = STEPS, on_step: Callable[[int
         if on_step is not None:
             on_step(done, value)
 
-    first = max(1, round(steps * FIRST_SHARE))
-    improve(student, teacher, Phase(first, FIRST_RATE, SCALE_RATE, 1, False, 0), generator, report)
-    add_levels(student, generator)
-    improve(student, teacher, Phase(steps - first, SECOND_RATE, SCALE_RATE, 2, True, WARM_UP), generator, report)
+    for number, phase in enumerate(PHASES):
+        end = steps * sum(p.steps for p in PHASES[: number + 1]) / STEPS
+        if number == 1:
+            add_levels(student, generator)
+        improve(student, teacher, replace(phase, steps=max(1, round(end)) - done), generator, report)
     return student.to(memory_format=torch.contiguous_format).eval()

@@ -141,7 +141,7 @@ class Lowering:
         self.put(name, epsilon=EPS / in_scale**2)
 
     def static(self, name: str, unit: np.ndarray, lowest_level: float = 1.0) -> None:
-        """Codes by constants: ``unit`` (C,) is one step of the INT16 input in codes; the lowest factor of a level."""
+        """Codes by constants: ``unit`` (C,) is an INT16 step in codes, to be divided by ``lowest_level`` or more."""
         shift = min(SHIFT_MAX, math.floor(math.log2(A_MAX / float(unit.max()) * lowest_level)))
         self.put(name, unit=unit, act_shift=shift)
 
