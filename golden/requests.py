@@ -86,7 +86,10 @@ class RequestModel:
                         yield {**common, "zero": 0, "address": address, "row": row + tap}
 
     def acts(self, plane: int, offset: int, row: int, count: int, first: int) -> list[dict]:
-        """The activations of one image as 16 x 16 blocks; missing channels give zero requests."""
+        """The activations of one image as 16 x 16 blocks; a missing channel gives a zero request.
+
+        Rows of a block behind the last index of the pool are not requested; ``block_end`` marks the row before them.
+        """
         return closed(self._acts(plane, offset, row, count, first))
 
     def _acts(self, plane: int, offset: int, first_row: int, count: int, first: int) -> Iterator[dict]:
@@ -94,16 +97,17 @@ class RequestModel:
         for slot, channels in enumerate(self.slots[plane]):
             for group in range(ceil_div(len(channels), WORD_NIBBLES)):
                 for chunk in range(layer.plane_words):
-                    block = (plane * layer.groups + group) * layer.plane_words + chunk
+                    place_of_block = (plane * layer.groups + group) * layer.plane_words + chunk
                     common = {
                         "kind": ACTS,
                         "plane": plane,
                         "slot": slot,
-                        "row": first_row + block * WORD_NIBBLES,
+                        "row": first_row + place_of_block * WORD_NIBBLES,
                         "tail": int(chunk == layer.plane_words - 1),
                     }
-                    for index in range(group * WORD_NIBBLES, (group + 1) * WORD_NIBBLES):
-                        channel = channels[index] if index < len(channels) else None
+                    block = channels[group * WORD_NIBBLES : (group + 1) * WORD_NIBBLES]
+                    for index, channel in enumerate(block):
+                        common["block_end"] = int(index == len(block) - 1)
                         if channel is None:
                             yield {**common, "zero": 1, "count": 0, "begin": 1, "end": 1}
                             continue

@@ -133,6 +133,7 @@ class AddressGenerator(wiring.Component):
         missing = Signal()
         last_chunk = Signal()
         run_end = Signal()
+        block_end = Signal()
         slot_end = Signal()
         walk_end = Signal()
         next_in_sparse = Signal()
@@ -146,6 +147,7 @@ class AddressGenerator(wiring.Component):
             missing.eq((is_weights | is_acts) & (position >= pool_end)),
             last_chunk.eq(chunk == layer.plane_words - 1),
             run_end.eq(missing | (beat == beats - 1)),
+            block_end.eq((index == WORD_NIBBLES - 1) | (next_line >= pool_end)),
             next_in_sparse.eq(slot + 1 >= dense_slots),
             last_slot.eq((slot == all_slots - 1) | (~in_sparse & next_in_sparse & (dense == layer.channels))),
         ]
@@ -180,8 +182,8 @@ class AddressGenerator(wiring.Component):
                     m.d.comb += slot_end.eq(next_line >= pool_end)
             with m.Elif(is_acts):
                 with m.If(run_end):
-                    m.d.sync += [index.eq(index + 1), line.eq(next_line)]
-                    with m.If(index == WORD_NIBBLES - 1):
+                    m.d.sync += [index.eq(Mux(block_end, 0, index + 1)), line.eq(next_line)]
+                    with m.If(block_end):
                         m.d.comb += row_step.eq(WORD_NIBBLES)
                         with m.If(last_chunk):
                             m.d.sync += [chunk.eq(0), group_line.eq(next_line)]
@@ -234,6 +236,7 @@ class AddressGenerator(wiring.Component):
                 stage2.tag.begin.eq(beat == 0),
                 stage2.tag.end.eq(run_end),
                 stage2.tag.tail.eq(last_chunk),
+                stage2.tag.block_end.eq(block_end),
                 stage2.tag.slot.eq(slot),
                 stage2.tag.row.eq(row),
             ]

@@ -12,11 +12,12 @@ def block_row(config: Config) -> data.Layout:
     """One row of a 16 x 16 block on its way in: 16 pixels of one channel.
 
     ``slot`` and ``row`` say where the transposed block goes, word i to ``row + i``; the block's first row decides.
-    ``last`` on the block's last row: no other block need follow to push this one out.
+    ``end``: the block's remaining rows are zero. ``last`` on the block's last row: no other block need follow to push
+    this one out.
     """
     write = payloads.activation_write(config)
     return data.StructLayout(
-        {"slot": write["slot"].shape, "row": write["row"].shape, "last": 1, "word": write["word"].shape}
+        {"slot": write["slot"].shape, "row": write["row"].shape, "end": 1, "last": 1, "word": write["word"].shape}
     )
 
 
@@ -33,7 +34,7 @@ class CornerTurn(wiring.Component):
     Members
     -------
     rows : In(stream(block_row))
-        16 in a row make a block; gaps are allowed anywhere.
+        16 in a row, or fewer with ``end``, make a block; gaps are allowed anywhere.
     words : Out(stream(payloads.activation_write), always ready)
     finished : Out(1)
         With the last word of a block whose last row was marked ``last``.
@@ -61,6 +62,8 @@ class CornerTurn(wiring.Component):
         down = Signal()  # axis: rows enter at the top and move down, or enter at the left and move right
         filled = Signal()  # the block before is complete and leaves
         flushing = Signal()  # this block is made of zeros and only pushes the block before out
+        filling = Signal()  # the block's remaining rows are zeros
+        in_last = Signal()  # `last` of the row that came last
         target_slot = Signal.like(self.words.payload.slot)
         target_row = Signal.like(self.words.payload.row)
         slot = Signal.like(self.words.payload.slot)
@@ -73,9 +76,13 @@ class CornerTurn(wiring.Component):
         m.d.comb += [
             begin.eq(count == 0),
             flush.eq(Mux(begin, filled & last & ~self.rows.valid, flushing)),
-            self.rows.ready.eq(~flush),
-            shift.eq(flush | self.rows.valid),
+            self.rows.ready.eq(~flush & ~filling),
+            shift.eq(flush | filling | self.rows.valid),
         ]
+        with m.If(self.rows.valid & self.rows.ready):
+            m.d.sync += [in_last.eq(self.rows.payload.last), filling.eq(self.rows.payload.end & (count != size - 1))]
+        with m.Elif(count == size - 1):
+            m.d.sync += filling.eq(0)
         with m.If(shift):
             m.d.sync += count.eq(count + 1)
             with m.If(begin):
@@ -86,9 +93,9 @@ class CornerTurn(wiring.Component):
                     filled.eq(~flushing),
                     target_slot.eq(slot),
                     target_row.eq(row),
-                    last.eq(self.rows.payload.last),
+                    last.eq(Mux(filling, in_last, self.rows.payload.last)),
                 ]
-            entering = [Mux(flush, 0, self.rows.payload.word[i]) for i in range(size)]
+            entering = [Mux(flush | filling, 0, self.rows.payload.word[i]) for i in range(size)]
             for i in range(size):
                 for j in range(size):
                     from_above = cells[i - 1][j] if i else entering[j]

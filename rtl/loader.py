@@ -5,8 +5,8 @@ from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from . import payloads
-from .config import WORD_BITS, Config
-from .corner_turn import CornerTurn
+from .config import WORD_BITS, WORD_NIBBLES, Config
+from .corner_turn import CornerTurn, block_row
 from .payloads import ADDRESS_BITS, LoadKind
 from .post_processor import param_write
 
@@ -109,8 +109,18 @@ class Loader(wiring.Component):
             self.weight_writes.payload.row.eq(tag.row),
         ]
 
-        # Rows of the corner turn are granules of memory words, or codes that the normaliser has made.
-        rows = corner_turn.rows
+        # Rows of the corner turn are granules of memory words, or codes that the normaliser has made. Some wait in front of
+        # it: it is busy for 16 cycles with a block, however few rows of it come from memory.
+        rows = stream.Signature(block_row(config)).create()
+        m.submodules.rows = waiting = fifo.SyncFIFOBuffered(width=block_row(config).size, depth=WORD_NIBBLES)
+        m.d.comb += [
+            waiting.w_data.eq(rows.payload.as_value()),
+            waiting.w_en.eq(rows.valid),
+            rows.ready.eq(waiting.w_rdy),
+            corner_turn.rows.payload.eq(waiting.r_data),
+            corner_turn.rows.valid.eq(waiting.r_rdy),
+            waiting.r_en.eq(corner_turn.rows.ready),
+        ]
         row_tag = Signal(tag_layout)
         word = Signal(payloads.activation_word())
         granules = data.ArrayLayout(WORD_BITS, config.word_parts)(self.answers.payload)
@@ -131,6 +141,7 @@ class Loader(wiring.Component):
         m.d.comb += [
             rows.payload.slot.eq(row_tag.slot),
             rows.payload.row.eq(row_tag.row),
+            rows.payload.end.eq(row_tag.block_end),
             rows.payload.last.eq(row_tag.last & (row_tag.plane == payloads.LOW)),
             rows.payload.word.eq(word),
             self.acts_loaded.eq(corner_turn.finished),

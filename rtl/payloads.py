@@ -14,6 +14,7 @@ from .config import (
     WEIGHT_BITS,
     WORD_NIBBLES,
     Config,
+    ceil_div,
 )
 from .descriptor import Output, Resample
 from .registers import Policy
@@ -200,7 +201,8 @@ def load_tag(config: Config) -> data.Layout:
     `row` is the first row of the 16 x 16 block (ACTS), the weight row (WEIGHTS), the word's number (PARAMS with the
     half on top, CONSTANTS, TABLE). ACTS of codes: `part` picks the granule of the memory word. ACTS of INT16: `part`
     likewise when a memory word holds more than 16 pixels; `begin` and `end` mark the first and the last memory word of
-    16 pixels; `tail` marks the last 16 pixels of a plane. `first` marks a channel's first counted word; `last` the last
+    16 pixels; `tail` marks the last 16 pixels of a plane, `block_end` the last channel of a 16 x 16 block: what is missing
+    of the block is zero. `first` marks a channel's first counted word; `last` the last
     request of a load (for ACTS and WEIGHTS: of one plane).
     """
     row = max(
@@ -218,6 +220,7 @@ def load_tag(config: Config) -> data.Layout:
             "begin": 1,
             "end": 1,
             "tail": 1,
+            "block_end": 1,
             "part": bits_for(config.word_parts - 1),
             "channel": bits_for(config.max_channels - 1),
             "slot": slot_number(config),
@@ -244,7 +247,7 @@ def normalise_mode() -> data.Layout:
 def constant_write(config: Config) -> data.Layout:
     """One memory word of normalisation constants: channels row * n .. row * n + n-1, n = bus_bits / 64."""
     return data.StructLayout(
-        {"row": bits_for(config.max_channels * CONSTANT_BITS // config.bus_bits - 1), "word": config.bus_bits}
+        {"row": bits_for(ceil_div(config.max_channels * CONSTANT_BITS, config.bus_bits) - 1), "word": config.bus_bits}
     )
 
 
@@ -331,11 +334,6 @@ def planes(config: Config) -> data.Layout:
             "wide": 1,
         }
     )
-
-
-def output_word(config: Config) -> data.Layout:
-    """One memory word of an output plane; `first` and `last` of its plane."""
-    return data.StructLayout({"word": config.bus_bits, "first": 1, "last": 1})
 
 
 def residual_mode() -> data.Layout:

@@ -82,14 +82,15 @@ def test_weights_of_plane_high_follow_all_groups_of_plane_low():
 
 def test_acts_of_an_image():
     requests = model().acts(plane=0, offset=10, row=64, count=1, first=1)
-    assert len(requests) == 4 * 2 * 16
+    assert len(requests) == 4 * 2  # one channel a slot, two chunks
+    assert all(request["block_end"] for request in requests)
     assert pick(real(requests), "address", "part", "channel", "slot", "row", "first", "count", "tail") == [
         (1210, 0, 2, 0, 64, 1, 1, 0), (1211, 0, 2, 0, 80, 0, 1, 1),
         (1010, 0, 0, 1, 64, 1, 1, 0), (1011, 0, 0, 1, 80, 0, 1, 1),
         (1110, 0, 1, 2, 64, 1, 1, 0), (1111, 0, 1, 2, 80, 0, 1, 1),
     ]  # fmt: skip
     assert all(request["count"] == 0 for request in requests if request["zero"])
-    assert [request["slot"] for request in requests] == [slot for slot in range(4) for _ in range(32)]
+    assert [request["slot"] for request in requests] == [slot for slot in range(4) for _ in range(2)]
     assert requests[-1]["last"] == 1
 
 
@@ -141,6 +142,6 @@ def test_pool_without_channels_gives_no_requests():
 def test_second_group_starts_behind_the_first():
     requests = model(channels=33, orders=[range(33)], dense=[33], plane_words=1, groups=2).acts(0, 0, 0, 0, 0)
     slot0 = [request for request in requests if request["slot"] == 0]  # 17 indices: group 1 holds one channel
-    assert [request["row"] for request in slot0] == 16 * [0] + 16 * [16]
-    assert [request["zero"] for request in slot0[16:]] == 1 * [0] + 15 * [1]
+    assert [request["row"] for request in slot0] == 16 * [0] + [16]
+    assert [request["block_end"] for request in slot0] == 15 * [0] + [1, 1]
     assert slot0[16]["channel"] == 32  # index 16 is even: slot 0 comes first

@@ -53,6 +53,35 @@ def test_transposes_blocks_with_gaps_anywhere(idle):
     assert ends == [2 * SIZE, 4 * SIZE, 6 * SIZE]
 
 
+@pytest.mark.parametrize("idle", [0.0, 0.3])
+def test_short_blocks_are_filled_with_zeros(idle):
+    rng = random.Random(f"short {idle}")
+    device = CornerTurn(TINY)
+    rows, expected = [], []
+    for block in range(8):
+        length = rng.choice([1, 4, 15, 16])
+        matrix = [[rng.randrange(1, 16) for _ in range(SIZE)] for _ in range(length)]
+        for i, line in enumerate(matrix):
+            end = i == length - 1
+            rows.append({"row": 16 * block, "end": end, "last": end and block == 7, "word": line})
+        matrix += [[0] * SIZE] * (SIZE - length)
+        expected += [(16 * block + pixel, [line[pixel] for line in matrix]) for pixel in range(SIZE)]
+    seen = []
+
+    async def drive(ctx):
+        cycles = await send(ctx, device.rows, rows, rng, idle)
+        if idle == 0.0:
+            assert cycles <= 8 * SIZE
+        await ctx.tick().repeat(60)
+
+    async def monitor(ctx):
+        for word in await watch(ctx, device.words, 600):
+            seen.append((word.row, [word.word[i] for i in range(SIZE)]))
+
+    simulate(device, drive, monitor)
+    assert sorted(seen) == sorted(expected)
+
+
 def test_only_a_last_block_is_pushed_out_by_zeros():
     """So a slow source loses no cycles to zeros between the blocks of a load."""
     rng = random.Random(1)
