@@ -15,6 +15,14 @@ from sqdm.golden.scalars import Scalars
 from sqdm.rtl.config import Config
 
 
+def unfold(codes: np.ndarray) -> np.ndarray:
+    """The 3x3 neighbours of each pixel of (N, 1, H, W), 0 outside: (9, N, H * W), tap 3 * r + s first."""
+    images, _, height, width = codes.shape
+    padded = np.pad(codes[:, 0], ((0, 0), (1, 1), (1, 1)))
+    taps = [padded[:, r : r + height, s : s + width] for r in range(3) for s in range(3)]
+    return np.stack(taps).reshape(9, images, height * width)
+
+
 class NetworkHost:
     """State of the host: ``arrays`` of the integer model, ``images`` that run together, all at one noise level.
 
@@ -69,7 +77,7 @@ class NetworkHost:
         self._adaptive = {block: self.scalars.adaptive(block, embedding) for block in self._blocks}
         for write in self._levels:
             write(memory)
-        codes = self.scalars.input_codes(x).reshape(self.images, -1)
+        codes = unfold(self.scalars.input_codes(x))
         packed = planes.pack_codes(narrowed(codes, True, bits), True, bits == 8)
         memory[region.address : region.address + packed.size] = packed.reshape(-1)
 

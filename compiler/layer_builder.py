@@ -19,8 +19,13 @@ from sqdm.rtl.descriptor import Kind, Output
 
 
 def network_layers(all_4bit: bool) -> dict[str, Layer]:
-    """The accelerator's layers by name; with ``all_4bit`` the same shapes, activations and weights of 4 bits."""
+    """The accelerator's layers by name; with ``all_4bit`` the same shapes, activations and weights of 4 bits.
+
+    The first layer has one input channel, which would keep a single slot busy: the host writes the nine neighbours of
+    each pixel as channels (`host.unfold`), and it becomes a 1x1 convolution with the same products.
+    """
     found = {layer.name: layer for layer in layers()}
+    found["conv_in"] = replace(found["conv_in"], C=found["conv_in"].kernel ** 2, kernel=1)
     if all_4bit:
         found = {n: replace(one, act=INT4 if one.act.signed else UINT4, weight_bits=4) for n, one in found.items()}
     return found
@@ -87,6 +92,8 @@ class LayerBuilder:
         """The layer's own weights in memory."""
         limit = WEIGHT_LIMIT[8 if shape.wide else 4]
         weights = np.clip(self.host.scalars.arrays[f"{name}/weights"], -limit, limit)
+        if shape.channels != weights.shape[1]:  # unfolded
+            weights = weights.reshape(len(weights), shape.channels, 1, 1)
         packed = layout.pack_weights(weights, self.config, shape.wide)
         region = self.builder.store(f"{name}.weights", packed, "weights", run=packed.shape[-1])
         return Place(region.address, packed.shape[-1])

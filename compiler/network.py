@@ -97,8 +97,8 @@ class _Network:
         """The first convolution on codes that the host writes."""
         layer = self.layers["conv_in"]
         plane = planes.code_bytes(layer.H * layer.W, layer.act.bits == 8)
-        sizes = {"channels": 1, "height": layer.H, "width": layer.W}
-        region = self.builder.allocate("x", plane * self.images, "codes", image_stride=plane, **sizes)
+        sizes = {"channels": layer.C, "height": layer.H, "width": layer.W}
+        region = self.builder.allocate("x", plane * layer.C * self.images, "codes", image_stride=plane, **sizes)
         y = self.tensors.new("conv_in", layer.K, layer.H, layer.W, statistics=True)
         acts = Place(region.address, plane * self.images, plane)
         self.add.conv("conv_in", acts, y.place, statistics=y.statistics)
