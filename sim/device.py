@@ -102,10 +102,10 @@ class Device:
             self.write(name, value)
         steps: dict[int, dict[str, int]] = {}
         before = dict.fromkeys(COUNTERS, 0)
-        limit = cycle_limit(program, self.latency)
+        tag = -1
         self.write("CONTROL", START)
         while True:
-            self.simulation.run(limit)
+            self._wait(program, tag + 1)
             status = self.status()
             if not status["waiting"]:
                 break
@@ -118,6 +118,21 @@ class Device:
             self.write("CONTROL", RESUME)
         self._check_end(program, status)
         return ProgramRun(self.counters(), steps)
+
+    def _wait(self, program: Program, first: int) -> None:
+        """Wait for the interrupt of the program, which runs from descriptor ``first`` on."""
+        limit = cycle_limit(program, first, self.latency)
+        try:
+            self.simulation.run(limit)
+        except DeviceError as error:
+            place = self._place(program)
+            self.simulation.reset()
+            raise DeviceError(f"{error} {place}") from None
+
+    def _place(self, program: Program) -> str:
+        """The descriptor that the accelerator works on."""
+        tag = self.read("TAG")
+        return f"at descriptor {tag} ({program.descriptors[tag].name if tag < len(program.descriptors) else 'unknown'})"
 
     def _serve(self, program: Program, host: HostCall | None, tag: int, pause: bool) -> None:
         """The host's part at a stop."""
@@ -136,17 +151,23 @@ class Device:
         if status["code"] == Status.OK:
             return
         names = {code.value: code.name for code in Status}
-        tag, fault = self.read("TAG"), self.read("FAULT")
-        name = program.descriptors[tag].name if tag < len(program.descriptors) else "unknown"
         raise DeviceError(
             f"a program must end with status OK, not {names.get(status['code'], status['code'])} "
-            f"at descriptor {tag} ({name}), address {fault:#x}"
+            f"{self._place(program)}, address {self.read('FAULT'):#x}"
         )
 
 
-def cycle_limit(program: Program, latency: int) -> int:
-    """Cycles after which a program counts as hung: eight times what one slot-serial array and the memory could need."""
-    return 20_000 + sum(descriptor_limit(descriptor, program.config, latency) for descriptor in program.descriptors)
+def cycle_limit(program: Program, first: int, latency: int) -> int:
+    """Cycles after which a program that runs from descriptor ``first`` on counts as hung, if it has not come to a WAIT.
+
+    Eight times what one slot-serial array and the memory could need.
+    """
+    limit = 20_000
+    for descriptor in program.descriptors[first:]:
+        if descriptor.kind is Kind.WAIT:
+            break
+        limit += descriptor_limit(descriptor, program.config, latency)
+    return limit
 
 
 def descriptor_limit(descriptor: Descriptor, config: Config, latency: int) -> int:

@@ -98,8 +98,8 @@ class Simulation:
     def run(self, limit: int) -> None:
         """Run until the interrupt.
 
-        Raises `DeviceError` after ``limit`` cycles without one or when the accelerator breaks the AXI protocol; it is
-        reset then.
+        Raises `DeviceError` after ``limit`` cycles without one or when the accelerator breaks the AXI protocol; only
+        `reset` helps then.
         """
         first, begin = self._lib.sim_cycle(self._sim), time.perf_counter()
         outcome = self._lib.sim_run(self._sim, limit)
@@ -107,7 +107,6 @@ class Simulation:
         self.cycles += self._lib.sim_cycle(self._sim) - first
         if outcome != 0:
             detail = limit if outcome == 1 else VIOLATIONS[self._lib.sim_violation(self._sim)]
-            self.reset()
             raise DeviceError(
                 f"the accelerator must end a run with an interrupt, not with: {OUTCOMES[outcome]} ({detail})"
             )

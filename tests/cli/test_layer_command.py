@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from sqdm.compiler.convolution import ConvolutionProgram
 from sqdm.golden.conv import conv_psum
 from sqdm.sim.device import Device
 
@@ -45,15 +46,25 @@ def test_result_is_exact(sqdm, operands, tmp_path, policy, kernel):
     assert (result["cycles"] == result["cycles_dense"]) == (policy == "dense")
 
 
+def test_layer_in_parts(sqdm, operands, tmp_path):
+    w, a = random_operands(C=5, K=130, H=18, W=3)
+    out = tmp_path / "y.npy"
+    outcome = sqdm("layer", *operands(w, a), *TINY, "--out", out, "--json")
+    assert outcome.status == 0, outcome.err
+    np.testing.assert_array_equal(np.load(out), conv_psum(a[None].astype(np.int8), w)[0])
+    assert outcome.json["descriptors"] == 4
+    assert 0 <= outcome.json["dense_channels"] <= 5
+
+
 def test_mismatch_exits_1(sqdm, operands, monkeypatch):
-    honest = Device.run_layer
+    honest = ConvolutionProgram.outputs
 
-    def broken(self, run):
-        result = honest(self, run)
-        result.outputs[0, 0, 0, 0] += 1
-        return result
+    def broken(self, memory):
+        outputs = honest(self, memory)
+        outputs[0, 0, 0, 0] += 1
+        return outputs
 
-    monkeypatch.setattr(Device, "run_layer", broken)
+    monkeypatch.setattr(ConvolutionProgram, "outputs", broken)
     outcome = sqdm("layer", *operands(*random_operands()), *TINY, "--json")
     assert outcome.status == 1
     assert outcome.json["mismatches"] == 1
@@ -82,9 +93,8 @@ BAD = {
     "kernel": (np.ones((4, 12, 5, 5), np.int8), A, ("1x1 or 3x3", "5x5")),
     "uneven kernel": (np.ones((4, 12, 1, 3), np.int8), A, ("1x1 or 3x3", "1x3")),
     "empty": (W, A[:, :0], ("activations must not be empty", "(12, 0, 6)")),
-    "max_channels": (np.ones((4, 65, 3, 3), np.int8), np.ones((65, 4, 4), np.uint8), ("max_channels", "65")),
-    "max_size": (np.ones((4, 12, 3, 3), np.int8), np.ones((12, 17, 4), np.uint8), ("max_size", "17")),
-    "act_rows": (np.ones((4, 64, 3, 3), np.int8), np.ones((64, 16, 16), np.uint8), ("act_rows", "512 rows", "256")),
+    "max_channels": (np.ones((4, 65, 3, 3), np.int8), np.ones((65, 4, 4), np.uint8), ("channels must be 1..64", "65")),
+    "max_size": (np.ones((4, 12, 3, 3), np.int8), np.ones((12, 4, 17), np.uint8), ("width must be 1..16", "17")),
     "object": (np.array([{}]), A, ("weights", "cannot be read")),
 }
 

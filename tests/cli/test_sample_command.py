@@ -2,13 +2,17 @@
 
 import json
 import shutil
+from collections import Counter
 
+import numpy as np
 import pytest
 
+from sqdm.golden.layers import layers
 from sqdm.golden.model_file import DEFAULT
-from sqdm.rtl.config import PRESETS
-from sqdm.sim import engine
-from sqdm.sim.device import Device
+from sqdm.rtl.registers import COUNTERS
+from sqdm.sim import network_device
+from sqdm.sim.device import Device, ProgramRun
+from sqdm.sim.engine import RtlEngine
 
 FIELDS = {
     "engine", "images", "steps", "evaluations", "seconds", "cycles", "macs", "macs_4bit", "macs_total",
@@ -21,45 +25,66 @@ def network_config(tmp_path):
     """The smallest hardware that takes the network: compiles fast."""
     path = tmp_path / "small.toml"
     path.write_text(
-        "slots = 2\nlanes = 16\nbus_bits = 64\nmax_channels = 128\nmax_out_channels = 64\nmax_size = 8\n"
-        "act_rows = 256\npsum_depth = 8\n"
+        "slots = 2\nbus_bits = 64\nmax_channels = 128\nmax_out_channels = 128\nmax_size = 8\nmax_images = 4\n"
+        "slot_channels = 32\nact_rows = 256\npsum_depth = 8\n"
     )
     return path
 
 
 def test_rtl_equals_golden(sqdm, tmp_path, network_config):
     out = tmp_path / "new" / "sample"
-    options = ("--labels", "3", "--steps", 1, "--config", network_config, "--period", 2, "--json")
+    options = ("--labels", "3", "--steps", 1, "--config", network_config, "--period", 2, "--stats", "--json")
     outcome = sqdm("sample", *options, "--out", out)
     assert outcome.status == 0, outcome.err
-    assert sorted(path.name for path in out.iterdir()) == ["report.json", "samples.png"]
+    files = ["report.json", "samples.png", "stats.npz", "stats.png"]
+    assert sorted(path.name for path in out.iterdir()) == files
+    assert outcome.json["files"] == [str(out / name) for name in files]
     assert (out / "samples.png").read_bytes().startswith(b"\x89PNG")
     report = json.loads((out / "report.json").read_text())
     assert set(report) >= FIELDS
     assert outcome.json.items() >= {key: report[key] for key in FIELDS}.items()
     assert report["mismatches"] == 0
-    assert report["outputs_compared"] > 50_000
+    assert report["outputs_compared"] > 100_000
     assert report["macs_4bit"] < report["macs"] < report["macs_total"]
-    assert report["speedup"]["vs_dense_4bit"] > 1
+    assert report["macs_on_accelerator"] > 0.99
+    assert report["speedup"]["vs_dense_fp16"] > report["speedup"]["vs_dense_4bit"] > 1
+    assert report["cycles"] == report["counters"]["ACTIVE"] + sum(report["stalls"].values())
     assert 0.3 < report["zero_fraction"] < 0.9
-    assert len(report["layers"]) == 30
-    assert sum(row["cycles"] for row in report["layers"]) == report["cycles"]
+    rows = {row["name"]: row for row in report["layers"]}
+    assert rows.keys() >= {layer.name for layer in layers()}
+    assert sum(row["cycles"] for row in rows.values()) == pytest.approx(report["cycles"], rel=0.5)
+    with np.load(out / "stats.npz") as stats:
+        for name, shares in stats.items():
+            assert shares.shape == (rows[name]["channels"] * rows[name]["act_bits"] // 4, 1)
+            assert rows[name]["zero_fraction"] == pytest.approx(shares.mean())
 
 
-def test_mismatch_exits_1(sqdm, tmp_path, network_config, monkeypatch):
-    honest = Device.run_layer
+def test_mismatch_exits_1(sqdm, tmp_path, monkeypatch):
+    def counted(self):
+        return Counter({"conv_in": 9}), Counter({"conv_in": 1}), "int16 of conv_in, run 0"
 
-    def broken(self, run):
-        result = honest(self, run)
-        result.outputs[0, 0, 0, 0] ^= 1
-        return result
-
-    monkeypatch.setattr(Device, "run_layer", broken)
-    monkeypatch.setattr(engine, "DENSE_RUNS", 0)
-    outcome = sqdm("sample", "--labels", 3, "--steps", 1, "--config", network_config, "--json", "--out", tmp_path / "o")
+    monkeypatch.setattr(RtlEngine, "comparison", counted)
+    monkeypatch.setattr(network_device, "Device", NoDevice)
+    outcome = sqdm("sample", "--labels", 3, "--steps", 1, "--json", "--out", tmp_path / "o")
     assert outcome.status == 1
-    assert outcome.json["mismatches"] == 30
-    assert "first mismatch: conv_in, run 0" in outcome.err
+    assert outcome.json["mismatches"] == 1
+    assert "first mismatch: int16 of conv_in, run 0" in outcome.err
+
+
+class NoDevice:
+    """Does nothing, and takes a cycle for each descriptor."""
+
+    cycles_per_second = 1.0
+
+    def __init__(self, *_):
+        self.memory = None
+
+    def load(self, program):
+        self.memory = program.new_memory()
+
+    def run_program(self, program, *_, pause, load):
+        steps = {tag: dict.fromkeys(COUNTERS, 1) for tag in range(len(program.descriptors) - 1)}
+        return ProgramRun(dict.fromkeys(COUNTERS, len(steps)), steps if pause else {})
 
 
 @pytest.mark.parametrize("name", ["golden", "float"])
@@ -73,6 +98,17 @@ def test_other_engines(sqdm, tmp_path, name):
     assert outcome.json["cycles"] is None
     assert outcome.json["speedup"] == {"vs_dense_4bit": None, "vs_dense_fp16": None}
     assert json.loads((tmp_path / "o" / "report.json").read_text())["labels"] == [1, 2, 1]
+
+
+def test_statistics_of_the_golden_engine(sqdm, tmp_path):
+    options = ("--engine", "golden", "--labels", "1,2", "--steps", 2, "--stats", "--json", "--out", tmp_path / "o")
+    outcome = sqdm("sample", *options)
+    assert outcome.status == 0, outcome.err
+    with np.load(tmp_path / "o" / "stats.npz") as stats:
+        assert set(stats) == {layer.name for layer in layers()}
+        for layer in layers():
+            assert stats[layer.name].shape == (layer.C * layer.act.bits // 4, 3)
+        assert 0.3 < stats["dec.4x4_block0.conv1"].mean() < 0.95
 
 
 @pytest.mark.parametrize(
@@ -90,7 +126,8 @@ def test_other_engines(sqdm, tmp_path, name):
         (("--period", 0), ("--period", "0")),
         (("--latency", 0), ("--latency", "0")),
         (("--config", "magic"), ("'magic'", "default")),
-        (("--config", "tiny"), ("dec.4x4_block0.conv0", "max_channels", "128")),
+        (("--config", "tiny"), ("tiny", "CHANNELS must be 1..64", "128")),
+        (("--engine", "float", "--stats"), ("stats need the engine rtl or golden", "float")),
         (("--model", "nowhere"), ("model", "'nowhere'")),
     ],
 )
@@ -105,8 +142,9 @@ def test_bad_requests_are_refused(sqdm, tmp_path, monkeypatch, options, fragment
     [
         ("slots = 0", ("slots must be >= 1", "0")),
         ("lanes = 48", ("lanes must be a power of two", "48")),
-        ("lanes = 16", ("lanes must be a multiple of 32", "16")),
-        ("acc_bits = 12", ("acc_bits must be >= 20", "12")),
+        ("lanes = 16", ("lanes must be a power of two >= 32", "16")),
+        ("bus_bits = 512", ("lanes must be a multiple of 128", "32")),
+        ("acc_bits = 12", ("acc_bits must be >= 21", "12")),
         ("colour = 1", ("'colour'", "slots")),
         ("slots = = 1", ("not TOML",)),
     ],
@@ -152,9 +190,3 @@ def test_failure_leaves_nothing_behind(sqdm, tmp_path, monkeypatch):
     monkeypatch.setattr("sqdm.sim.library.verilog", lambda config: "module x")
     sqdm("sample", "--out", tmp_path / "a" / "b").assert_refused("g++")
     assert not (tmp_path / "a").exists()
-
-
-def test_default_configuration_takes_the_network():
-    from sqdm.commands.sample import check_network
-
-    check_network(PRESETS["default"])

@@ -113,6 +113,7 @@ def test_silence_ends_at_the_cycle_limit_and_reset_recovers(copiers, fault):
     copy(made, bursts=1)
     with pytest.raises(DeviceError, match=r"cycle limit \(500\)"):
         copy(made, limit=500)
+    made.reset()
     made.memory[4096:] = 0
     copy(made, bursts=4)
     np.testing.assert_array_equal(made.memory[4096:5120], made.memory[:1024])
