@@ -1,6 +1,6 @@
 """The accelerator: AXI4-Lite registers, the core, an AXI4 memory master."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Cat, ClockDomain, ClockSignal, Const, DomainRenamer, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -15,6 +15,7 @@ from .registers import REGISTERS
 from .run_counters import CAUSES, COUNTED, RunCounters
 
 SLAVE, MASTER = "s_axi_", "m_axi_"
+HANDSHAKES = ("awvalid", "awready", "wvalid", "wready", "arvalid", "arready")
 
 
 class Accelerator(wiring.Component):
@@ -49,18 +50,36 @@ class Accelerator(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self._config
-        m.submodules.registers = registers = RegisterFile(config)
-        m.submodules.slave = slave = AxiLite()
-        m.submodules.port = port = MemoryPort(config, len(Reader), len(Writer))
-        m.submodules.control = control = ProgramControl()
-        m.submodules.counters = counters = RunCounters(config)
-        core = Core(config)
-        m.submodules.core = ResetInserter(control.core_reset)(core)
+        parts = {
+            "registers": (registers := RegisterFile(config), "always"),
+            "slave": (slave := AxiLite(), "always"),
+            "port": (port := MemoryPort(config, len(Reader), len(Writer)), "always"),
+            "control": (control := ProgramControl(), "always"),
+            "counters": (counters := RunCounters(config), "always"),
+            "core": (core := Core(config), "program"),
+        }
+        for name, (part, domain) in parts.items():
+            m.submodules[name] = DomainRenamer(domain)(part)
+
+        # The reset is a register: it reaches thousands of flip-flops. The core is reset after every program too.
+        reset = Signal(init=1)
+        m.domains.always = always = ClockDomain(local=True)
+        m.domains.program = program = ClockDomain(local=True)
+        m.d.sync += reset.eq(0)
+        m.d.comb += [
+            always.clk.eq(ClockSignal()),
+            always.rst.eq(reset),
+            program.clk.eq(ClockSignal()),
+            program.rst.eq(reset | control.core_reset),
+        ]
 
         for prefix, part in ((SLAVE, slave), (MASTER, port)):
             for name, member in self._pins[prefix].items():
                 inner, outer = getattr(part, name), getattr(self, prefix + name)
-                m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
+                # The register port opens a cycle after the outside's reset has ended: no handshake is lost in between.
+                gate = ~reset if prefix == SLAVE and name in HANDSHAKES else None
+                source, sink = (outer, inner) if member.flow == In else (inner, outer)
+                m.d.comb += sink.eq(source if gate is None else source & gate)
 
         # Host.
         m.d.comb += [
@@ -79,9 +98,9 @@ class Accelerator(wiring.Component):
 
         # Where a program was when it ended: the core forgets it, the host may want to know.
         with m.If(control.busy & ~control.core_reset):
-            m.d.sync += registers.tag.eq(core.tag)
+            m.d.always += registers.tag.eq(core.tag)
         with m.If(port.error & ~control.core_reset):
-            m.d.sync += registers.fault.eq(port.error_address)
+            m.d.always += registers.fault.eq(port.error_address)
 
         # Core.
         detect = {part.name: registers.detect[part.lsb :][: part.width] for part in REGISTERS["DETECT"].fields}
@@ -132,5 +151,5 @@ class Accelerator(wiring.Component):
         programs = Signal.like(period)  # since the labels were renewed
         renew = Signal()
         with m.If(start):
-            m.d.sync += [renew.eq(programs == 0), programs.eq(Mux(programs + 1 >= period, 0, programs + 1))]
+            m.d.always += [renew.eq(programs == 0), programs.eq(Mux(programs + 1 >= period, 0, programs + 1))]
         return renew

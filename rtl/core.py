@@ -176,7 +176,15 @@ class Core(wiring.Component):
             loads.act_low.eq(jobs.act_low),
             loads.weight_free.eq(jobs.weight_free),
         ]
-        for name in ("images", "buffer_images", "image_weights", "dense_low", "dense_high", "sparse_low", "sparse_high"):
+        for name in (
+            "images",
+            "buffer_images",
+            "image_weights",
+            "dense_low",
+            "dense_high",
+            "sparse_low",
+            "sparse_high",
+        ):
             m.d.comb += getattr(jobs, name).eq(run[name])
         for number, array in enumerate(arrays):
             wiring.connect(m, jobs.jobs[number], array.jobs)
@@ -230,7 +238,9 @@ class Core(wiring.Component):
             taken.update.eq(layer.mode.update & self.renew & sequencer.run_start),
         ]
         for name, dense in (("low", dense_low), ("high", dense_high)):
-            sparse = Signal.like(layer.channels[: payloads.bits_for(config.max_channels)], name=f"sparse_channels_{name}")
+            sparse = Signal.like(
+                layer.channels[: payloads.bits_for(config.max_channels)], name=f"sparse_channels_{name}"
+            )
             m.d.comb += [
                 sparse.eq(layer.channels - dense),
                 taken[f"dense_{name}"].eq(pool_depth(dense, config.dense_slots, config.max_channels)),
@@ -355,7 +365,9 @@ class Core(wiring.Component):
             m.d.sync += scanning.eq(1)
         with m.Elif(counted):
             m.d.sync += scanning.eq(0)
-        m.d.comb += update.settings.eq(Mux(scanning | sequencer.scan_sort, scan_settings.as_value(), run.updates.as_value()))
+        m.d.comb += update.settings.eq(
+            Mux(scanning | sequencer.scan_sort, scan_settings.as_value(), run.updates.as_value())
+        )
 
         entries = detector.table_writes
         m.d.comb += [

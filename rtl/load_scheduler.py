@@ -12,8 +12,8 @@ from .payloads import HIGH, LOW, LoadKind
 def load_settings(config: Config) -> data.Layout:
     """What the scheduler knows about a layer; constant from ``start`` to ``finished``.
 
-    ``buffer_images`` in the activation buffers at a time, each in ``item_rows`` rows; ``tile_words`` memory words from an
-    output tile's weights to the next one's; ``weight_image_stride``, ``constant_stride`` in memory words,
+    ``buffer_images`` in the activation buffers at a time, each in ``item_rows`` rows; ``tile_words`` memory words from
+    an output tile's weights to the next one's; ``weight_image_stride``, ``constant_stride`` in memory words,
     ``act_image_stride`` in granules; ``count``: the detector counts the activations of the first tile.
     """
     return data.StructLayout(
@@ -38,8 +38,9 @@ def load_settings(config: Config) -> data.Layout:
 class LoadScheduler(wiring.Component):
     """Issues PARAMS and the first WEIGHTS, then ACTS and WEIGHTS as the buffers get free.
 
-    Activations of few images ahead go before the next output tile's weights, since an image is loaded faster. When all
-    images fit the activation buffers they are loaded once and stay for all tiles. A plane HIGH is loaded before its LOW.
+    Activations of few images ahead go before the next output tile's weights, since an image is loaded faster (but not
+    before an image's own weights, without which it would only wait). When all images fit the activation buffers they
+    are loaded once and stay for all tiles. A plane HIGH is loaded before its LOW.
 
     Parameters
     ----------
@@ -197,7 +198,7 @@ class LoadScheduler(wiring.Component):
                 first_weights = (weight_tile == 0) & (weight_image == 0)
                 with m.If(~weights_left & ~acts_left):
                     m.next = "FINISHED"
-                with m.Elif(weights_ready & (first_weights | ~acts_ready | ~self.act_low)):
+                with m.Elif(weights_ready & (first_weights | ~acts_ready | ~self.act_low | settings.image_weights)):
                     m.next = "WEIGHTS"
                 with m.Elif(acts_ready & ~(weights_left & first_weights)):
                     with m.If(fresh_constants):
