@@ -30,7 +30,7 @@ class ZeroRecord:
     """Share of zeros in each channel at the inputs of each layer, evaluation by evaluation.
 
     ``layers`` by name: a list of float64 (channels,), one an evaluation. An 8-bit layer has twice its channels: the
-    high digits, then the low ones.
+    high digits, then the low ones. On the accelerator the nine taps of the first layer are channels too.
     """
 
     def __init__(self):
