@@ -75,19 +75,23 @@ class Config:
                 self._require(type(value) is int, field.name, "an integer")
         at_least = {
             "dense_arrays": 0, "sparse_arrays": 0, "slots": 1, "lanes": 1, "acc_bits": 1, "bus_bits": 64,
-            "max_channels": 1, "max_out_channels": 1, "max_size": 1, "max_images": 1, "slot_channels": 1, "act_rows": 32,
-            "psum_depth": 4,
+            "max_channels": 1, "max_out_channels": 1, "max_size": 1, "max_images": 1, "slot_channels": 1,
+            "act_rows": 32, "psum_depth": 4,
         }  # fmt: skip
         for key, low in at_least.items():
             self._require(getattr(self, key) >= low, key, f">= {low}")
-        for key, high in {"slots": 16, "lanes": 256, "max_channels": 1024, "max_out_channels": 1024, "max_size": 64,
-                          "max_images": 255, "slot_channels": 1024, "act_rows": 8192, "psum_depth": 1024}.items():  # fmt: skip
+        at_most = {
+            "slots": 16, "lanes": 256, "max_channels": 1024, "max_out_channels": 1024, "max_size": 64,
+            "max_images": 255, "slot_channels": 1024, "act_rows": 8192, "psum_depth": 1024,
+        }  # fmt: skip
+        for key, high in at_most.items():
             self._require(getattr(self, key) <= high, key, f"<= {high}")
         if not 1 <= self.arrays <= 8:
             raise UserError(f"dense_arrays + sparse_arrays must be 1..8, not {self.arrays}")
         self._require(is_power_of_two(self.slots), "slots", "a power of two")
-        self._require(is_power_of_two(self.lanes) and self.lanes >= 2 * WORD_NIBBLES, "lanes",
-                      f"a power of two >= {2 * WORD_NIBBLES} (both digits of {WORD_NIBBLES} 8-bit weights)")  # fmt: skip
+        digits = 2 * WORD_NIBBLES
+        self._require(is_power_of_two(self.lanes) and self.lanes >= digits, "lanes",
+                      f"a power of two >= {digits} (both digits of {WORD_NIBBLES} 8-bit weights)")  # fmt: skip
         self._require(self.bus_bits in (64, 128, 256, 512), "bus_bits", "64, 128, 256 or 512")
         word = self.bus_bits // WEIGHT_BITS
         self._require(self.lanes % word == 0, "lanes",

@@ -9,8 +9,7 @@ from .address_generator import AddressGenerator
 from .config import Config
 from .descriptor_reader import DescriptorReader
 from .job_scheduler import JobScheduler
-from .layer_settings import pool_depth
-from .layer_setup import LayerSetup, sizes
+from .layer_setup import LayerSetup
 from .load_scheduler import LoadScheduler
 from .loader import Loader
 from .map_engine import MapEngine
@@ -19,11 +18,12 @@ from .output_path import OutputPath
 from .pe_array import PeArray, PeKind
 from .psum_join import PsumJoin
 from .run_counters import CAUSES
+from .running_layer import RunningLayer
 from .sequencer import Sequencer
-from .sparsity_detector import SparsityDetector
+from .table_control import TableControl
 from .table_reader import TableReader
-from .table_update import TableUpdate, update_settings
-from .table_writer import TableWriter
+
+DEPTHS = ("dense_low", "dense_high", "sparse_low", "sparse_high")  #: channels per slot, by pool and plane
 
 
 class Reader(enum.IntEnum):
@@ -40,29 +40,6 @@ class Writer(enum.IntEnum):
 
     OUTPUT = 0
     TABLES = 1
-
-
-def running_layer(config: Config) -> data.Layout:
-    """What the parts that compute keep about their layer while the next one is being prepared."""
-    depth = payloads.bits_for(config.max_depth)
-    return data.StructLayout(
-        {
-            "job": payloads.job(config),
-            "sizes": sizes(config),
-            "images": payloads.bits_for(config.max_images),
-            "buffer_images": payloads.bits_for(config.max_images),
-            "image_weights": 1,
-            "dense_low": depth,
-            "dense_high": depth,
-            "sparse_low": depth,
-            "sparse_high": depth,
-            "update": 1,
-            "updates": update_settings(config),
-            "outputs": payloads.output_settings(config),
-            "map": payloads.map_settings(config),
-            "normalise": payloads.normalise_mode(),
-        }
-    )
 
 
 class Core(wiring.Component):
@@ -134,9 +111,8 @@ class Core(wiring.Component):
         m.submodules.join = join = PsumJoin(config, config.arrays)
         m.submodules.outputs = outputs = OutputPath(config)
         m.submodules.map = mapper = MapEngine(config)
-        m.submodules.detector = detector = SparsityDetector(config)
-        m.submodules.update = update = TableUpdate(config)
-        m.submodules.table_writer = table_writer = TableWriter(config)
+        m.submodules.tables = tables = TableControl(config)
+        m.submodules.running_layer = running = RunningLayer(config)
         kinds = [PeKind.DENSE] * config.dense_arrays + [PeKind.SPARSE] * config.sparse_arrays
         arrays = [PeArray(config, kind, number * config.slots) for number, kind in enumerate(kinds)]
         for number, (kind, array) in enumerate(zip(kinds, arrays, strict=True)):
@@ -152,14 +128,22 @@ class Core(wiring.Component):
             wiring.connect(m, reads, wiring.flipped(self.reads[number]))
             wiring.connect(m, wiring.flipped(self.answers[number]), answers)
         wiring.connect(m, outputs.writes, wiring.flipped(self.writes[Writer.OUTPUT]))
-        wiring.connect(m, table_writer.writes, wiring.flipped(self.writes[Writer.TABLES]))
+        wiring.connect(m, tables.writes, wiring.flipped(self.writes[Writer.TABLES]))
 
         layer = descriptors.descriptor
-        run, begin = self._running_layer(m, layer, setup.sizes, sequencer, loads, table_reader, update)
-        self._preparation(m, layer, sequencer, descriptors, setup, table_reader, loads, addresses, loader, jobs, update)
+        run, begin = running.layer, running.begin
+        self._preparation(m, layer, sequencer, descriptors, setup, table_reader, loads, addresses, loader, jobs)
+        self._labels(m, layer, sequencer, table_reader, addresses, tables, running)
+        updated = self._counting(m, layer, setup.sizes, sequencer, loader, jobs, tables, running)
         self._normalising(m, layer, setup.sizes, run, sequencer, normaliser, loader, mapper)
-        parts = (sequencer, loader, jobs, detector, update, table_writer, table_reader, addresses)
-        self._tables(m, layer, setup.sizes, run, begin, parts)
+        m.d.comb += [
+            running.descriptor.eq(layer),
+            running.sizes.eq(setup.sizes),
+            running.param_half.eq(loads.param_half),
+            running.renew.eq(self.renew),
+            running.run_start.eq(sequencer.run_start),
+            running.map_start.eq(sequencer.map_start),
+        ]
 
         # Jobs.
         m.d.comb += [
@@ -176,15 +160,7 @@ class Core(wiring.Component):
             loads.act_low.eq(jobs.act_low),
             loads.weight_free.eq(jobs.weight_free),
         ]
-        for name in (
-            "images",
-            "buffer_images",
-            "image_weights",
-            "dense_low",
-            "dense_high",
-            "sparse_low",
-            "sparse_high",
-        ):
+        for name in ("images", "buffer_images", "image_weights", *DEPTHS):
             m.d.comb += getattr(jobs, name).eq(run[name])
         for number, array in enumerate(arrays):
             wiring.connect(m, jobs.jobs[number], array.jobs)
@@ -205,7 +181,7 @@ class Core(wiring.Component):
         computed = Signal()
         m.d.comb += [
             computed.eq(jobs.finished & ~mapper.running & ~begin),
-            sequencer.complete.eq(computed & outputs.finished & update.idle & ~run.update & self.writes_idle),
+            sequencer.complete.eq(computed & outputs.finished & updated & self.writes_idle),
             self.blocked.eq(Cat(array.blocked for array in arrays).any()),
             self.running.eq(jobs.running),
             self.resting.eq(sequencer.waiting & ~jobs.loading & addresses.commands.ready),
@@ -213,49 +189,11 @@ class Core(wiring.Component):
             self.waits_acts.eq(jobs.waits_acts),
             self.mapping.eq(mapper.running),
             self.draining.eq(computed & ~(outputs.finished & self.writes_idle)),
-            self.detecting.eq(sequencer.scanning | ~update.idle),
+            self.detecting.eq(sequencer.scanning | ~tables.idle),
         ]
         return m
 
-    def _running_layer(self, m, layer, layer_sizes, sequencer, loads, table_reader, update):
-        """Registers of the layer that computes; (registers, 1 in the first cycle in which they hold a new layer)."""
-        config = self._config
-        taken = Signal(running_layer(config))
-        run = Signal(running_layer(config))
-        begin = Signal()
-        dense_low = Mux(sequencer.tables_sorted, update.dense_low, table_reader.dense_low)
-        dense_high = Mux(sequencer.tables_sorted, update.dense_high, table_reader.dense_high)
-        layer_settings.connect_job(m, taken.job, layer, layer_sizes)
-        layer_settings.connect_update(m, config, taken.updates, layer, layer_sizes)
-        layer_settings.connect_outputs(m, config, taken.outputs, layer, layer_sizes, loads.param_half)
-        layer_settings.connect_map(m, config, taken.map, layer, layer_sizes)
-        layer_settings.connect_normalise(m, taken.normalise, layer, layer_sizes)
-        m.d.comb += [
-            taken.sizes.eq(layer_sizes),
-            taken.images.eq(layer.images),
-            taken.buffer_images.eq(layer.buffers.images),
-            taken.image_weights.eq(layer.mode.image_weights),
-            taken.update.eq(layer.mode.update & self.renew & sequencer.run_start),
-        ]
-        for name, dense in (("low", dense_low), ("high", dense_high)):
-            sparse = Signal.like(
-                layer.channels[: payloads.bits_for(config.max_channels)], name=f"sparse_channels_{name}"
-            )
-            m.d.comb += [
-                sparse.eq(layer.channels - dense),
-                taken[f"dense_{name}"].eq(pool_depth(dense, config.dense_slots, config.max_channels)),
-                taken[f"sparse_{name}"].eq(pool_depth(sparse, config.sparse_slots, config.max_channels)),
-            ]
-        m.d.sync += begin.eq(sequencer.run_start | sequencer.map_start)
-        with m.If(sequencer.run_start | sequencer.map_start):
-            m.d.sync += run.eq(taken)
-        with m.If(sequencer.run_start):
-            m.d.comb += self.added_dense_channels.eq(dense_low + Mux(layer.mode.two_planes, dense_high, 0))
-        return run, begin
-
-    def _preparation(
-        self, m, layer, sequencer, descriptors, setup, table_reader, loads, addresses, loader, jobs, update
-    ):
+    def _preparation(self, m, layer, sequencer, descriptors, setup, table_reader, loads, addresses, loader, jobs):
         """From the descriptor to the first weights."""
         config = self._config
         wiring.connect(m, addresses.requests, loader.requests)
@@ -291,8 +229,6 @@ class Core(wiring.Component):
             loads.go.eq(sequencer.load_go),
             sequencer.load_finished.eq(loads.finished & ~jobs.loading),
             loader.int16_acts.eq(layer.mode.int16_acts),
-            addresses.layer.dense_low.eq(Mux(sequencer.tables_sorted, update.dense_low, table_reader.dense_low)),
-            addresses.layer.dense_high.eq(Mux(sequencer.tables_sorted, update.dense_high, table_reader.dense_high)),
         ]
         commands = addresses.commands
         m.d.comb += [
@@ -330,60 +266,44 @@ class Core(wiring.Component):
             m.d.sync += constants.eq(constants + 1)
         m.d.comb += sequencer.constants_loaded.eq(constants == layer_sizes.constant_words)
 
-    def _tables(self, m, layer, layer_sizes, run, begin, parts):
-        """Counting, sorting, and where the sorted table goes: to the address generator or to memory."""
-        config = self._config
-        sequencer, loader, jobs, detector, update, writer, reader, addresses = parts
-        wiring.connect(m, loader.counted_words, detector.words)
-        wiring.connect(m, update.sorts, detector.commands)
-        wiring.connect(m, detector.labels, update.labels)
+    def _labels(self, m, layer, sequencer, table_reader, addresses, tables, running):
+        """The channel table and labels of the layer that is being prepared: from memory, or from its scan."""
+        for name in ("dense_low", "dense_high"):
+            dense = Mux(sequencer.tables_sorted, getattr(tables, name), getattr(table_reader, name))
+            m.d.comb += [addresses.layer[name].eq(dense), getattr(running, name).eq(dense)]
+        with m.If(sequencer.run_start):
+            high = Mux(layer.mode.two_planes, running.dense_high, 0)
+            m.d.comb += self.added_dense_channels.eq(running.dense_low + high)
+        from_memory = table_reader.table_writes
+        m.d.comb += [
+            addresses.table_writes.valid.eq(from_memory.valid | tables.entries.valid),
+            addresses.table_writes.payload.eq(Mux(from_memory.valid, from_memory.payload, tables.entries.payload)),
+        ]
 
-        scanned = Signal.like(layer_sizes.all_pixels)  # images of a scan that were counted
+    def _counting(self, m, layer, layer_sizes, sequencer, loader, jobs, tables, running):
+        """When a layer's activations have all been counted: those of a scan, those of a run.
+
+        Returns 1 when the tables of the running layer are stored or need not be.
+        """
+        scanned = Signal.like(running.layer.images)
+        stored = Signal()  # the sort of the running layer has begun
         with m.If(sequencer.load_scan):
             m.d.sync += scanned.eq(0)
         with m.Elif(loader.acts_loaded):
             m.d.sync += scanned.eq(scanned + 1)
+        with m.If(running.begin):
+            m.d.sync += stored.eq(0)
+        with m.Elif(tables.store_sort):
+            m.d.sync += stored.eq(1)
+        wiring.connect(m, loader.counted_words, tables.words)
+        layer_settings.connect_update(m, self._config, tables.prepared, layer, layer_sizes)
         m.d.comb += [
+            tables.policy.eq(self.policy),
+            tables.running.eq(running.layer.updates),
+            tables.scan_sort.eq(sequencer.scan_sort),
+            tables.store_sort.eq(running.layer.update & ~stored & jobs.acts_complete & ~running.begin),
             sequencer.scan_complete.eq(scanned == layer.images),
-            sequencer.update_idle.eq(update.idle),
+            sequencer.update_idle.eq(tables.idle),
+            self.added_nonzeros.eq(tables.added_nonzeros),
         ]
-
-        # After a run the sort goes on beside the computation; before one it is waited for.
-        counted = Signal()
-        m.d.comb += [
-            counted.eq(run.update & jobs.acts_complete & ~begin),
-            update.policy.eq(self.policy),
-            update.start.eq(counted | sequencer.scan_sort),
-            update.store.eq(counted),
-        ]
-        with m.If(counted):
-            m.d.sync += run.update.eq(0)
-        scan_settings = Signal(update_settings(config))
-        layer_settings.connect_update(m, config, scan_settings, layer, layer_sizes)
-        scanning = Signal()
-        with m.If(sequencer.scan_sort):
-            m.d.sync += scanning.eq(1)
-        with m.Elif(counted):
-            m.d.sync += scanning.eq(0)
-        m.d.comb += update.settings.eq(
-            Mux(scanning | sequencer.scan_sort, scan_settings.as_value(), run.updates.as_value())
-        )
-
-        entries = detector.table_writes
-        m.d.comb += [
-            writer.table_writes.valid.eq(entries.valid & update.storing),
-            writer.table_writes.payload.eq(entries.payload),
-            addresses.table_writes.valid.eq(reader.table_writes.valid | (entries.valid & ~update.storing)),
-            addresses.table_writes.payload.eq(
-                Mux(reader.table_writes.valid, reader.table_writes.payload, entries.payload)
-            ),
-            writer.channels.eq(run.updates.channels),
-            writer.dense_channels.eq(update.write_dense),
-            writer.base.eq(update.write_base),
-            writer.start.eq(update.write_start),
-            update.write_finished.eq(writer.finished),
-        ]
-        stored = Signal()
-        m.d.sync += stored.eq(update.idle)
-        with m.If(update.idle & ~stored & update.storing):
-            m.d.comb += self.added_nonzeros.eq(update.nonzeros)
+        return (~running.layer.update | stored) & tables.idle

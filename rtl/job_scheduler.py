@@ -28,8 +28,8 @@ class JobScheduler(wiring.Component):
     image_weights : In(1)
         Every job has its own weights, not every tile.
     template : In(payloads.job)
-        The job's fields that are the same for the whole layer; the channels, ``act_base`` and ``weight_half`` are filled
-        in here.
+        The job's fields that are the same for the whole layer; the channels, ``act_base`` and ``weight_half`` are
+        filled in here.
     dense_low, dense_high, sparse_low, sparse_high : In
         Channels per slot of the dense and of the sparse arrays, by plane.
     acts_issued, weights_issued, acts_loaded, weights_loaded : In(1)

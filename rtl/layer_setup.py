@@ -31,9 +31,9 @@ def sizes(config: Config) -> data.Layout:
 
     ``in_pixels`` of one image's input strip, ``counted_pixels`` those of all images; ``pixels`` of one output plane,
     ``all_pixels`` of all images; ``plane_words`` activation words of one input plane; ``tail_pixels`` in the last of
-    them; ``tiles`` output tiles; ``out_words`` memory words of one output plane; ``groups`` of 16 channels of a plane in
-    a slot; ``high_rows`` activation rows of one plane of one image, ``item_rows`` of all its planes; memory words of one
-    channel's weights for one tile, of the parameters, the normalisation constants and the channel tables.
+    them; ``tiles`` output tiles; ``out_words`` memory words of one output plane; ``groups`` of 16 channels of a plane
+    in a slot; ``high_rows`` activation rows of one plane of one image, ``item_rows`` of all its planes; memory words of
+    one channel's weights for one tile, of the parameters, the normalisation constants and the channel tables.
     """
     rows = payloads.bits_for(config.act_rows)
     return data.StructLayout(

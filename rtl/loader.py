@@ -109,8 +109,8 @@ class Loader(wiring.Component):
             self.weight_writes.payload.row.eq(tag.row),
         ]
 
-        # Rows of the corner turn are granules of memory words, or codes that the normaliser has made. Some wait in front of
-        # it: it is busy for 16 cycles with a block, however few rows of it come from memory.
+        # Rows of the corner turn are granules of memory words, or codes that the normaliser has made. Some wait in
+        # front of it: it is busy for 16 cycles with a block, however few rows of it come from memory.
         rows = stream.Signature(block_row(config)).create()
         m.submodules.rows = waiting = fifo.SyncFIFOBuffered(width=block_row(config).size, depth=WORD_NIBBLES)
         m.d.comb += [

@@ -143,8 +143,8 @@ def job(config: Config) -> data.Layout:
 def layer(config: Config) -> data.Layout:
     """What the address generator knows about the layer; constant while it loads.
 
-    `dense_low`, `dense_high`: entries of each plane's channel table that are dense. `groups`: groups of 16 channels from
-    the plane LOW to the plane HIGH in a slot's buffers. `plane_words`: activation words of one channel and image.
+    `dense_low`, `dense_high`: entries of each plane's channel table that are dense. `groups`: groups of 16 channels
+    from the plane LOW to the plane HIGH in a slot's buffers. `plane_words`: activation words of one channel and image.
     Activation base and stride in granules (64 bit), all others in memory words; `tile_words`: weights of one input
     channel for one output tile; `param_words`, `table_words` (all planes), `constant_words`: sizes of these loads.
     """
@@ -177,10 +177,10 @@ def layer(config: Config) -> data.Layout:
 def load_command(config: Config) -> data.Layout:
     """One load, see `LoadKind`.
 
-    `plane` (WEIGHTS, ACTS); `offset` is added to every address: of the output tile and image (WEIGHTS, memory words), of
-    the image (ACTS, granules; CONSTANTS, memory words). `half`: half of the weight buffer (WEIGHTS) or of the parameter
-    memory (PARAMS). `row`: first row of the image in the activation buffers (ACTS). `count`: the sparsity detector counts
-    these activations, `first`: they are the first ones of the layer (ACTS).
+    `plane` (WEIGHTS, ACTS); `offset` is added to every address: of the output tile and image (WEIGHTS, memory words),
+    of the image (ACTS, granules; CONSTANTS, memory words). `half`: half of the weight buffer (WEIGHTS) or of the
+    parameter memory (PARAMS). `row`: first row of the image in the activation buffers (ACTS). `count`: the sparsity
+    detector counts these activations, `first`: they are the first ones of the layer (ACTS).
     """
     return data.StructLayout(
         {
@@ -201,9 +201,9 @@ def load_tag(config: Config) -> data.Layout:
     `row` is the first row of the 16 x 16 block (ACTS), the weight row (WEIGHTS), the word's number (PARAMS with the
     half on top, CONSTANTS, TABLE). ACTS of codes: `part` picks the granule of the memory word. ACTS of INT16: `part`
     likewise when a memory word holds more than 16 pixels; `begin` and `end` mark the first and the last memory word of
-    16 pixels; `tail` marks the last 16 pixels of a plane, `block_end` the last channel of a 16 x 16 block: what is missing
-    of the block is zero. `first` marks a channel's first counted word; `last` the last
-    request of a load (for ACTS and WEIGHTS: of one plane).
+    16 pixels; `tail` marks the last 16 pixels of a plane, `block_end` the last channel of a 16 x 16 block: what is
+    missing of the block is zero. `first` marks a channel's first counted word; `last` the last request of a load (for
+    ACTS and WEIGHTS: of one plane).
     """
     row = max(
         bits_for(config.act_rows - 1), weight_row_bits(config), 1 + bits_for(config.param_rows - 1),
@@ -319,9 +319,9 @@ def requantise_mode() -> data.Layout:
 
 
 def planes(config: Config) -> data.Layout:
-    """Channel planes in memory, in the order in which outputs arrive: tile by tile, image by image, word by word, lane by
-    lane. Base and strides in memory words; `words` of one plane, `channels` in all, `images`; `wide`: 8-bit weights, so
-    tiles have half the channels.
+    """Channel planes in memory, in the order in which outputs arrive: tile by tile, image by image, word by word, lane
+    by lane. Base and strides in memory words; `words` of one plane, `channels` in all, `images`; `wide`: 8-bit weights,
+    so tiles have half the channels.
     """
     return data.StructLayout(
         {
@@ -354,8 +354,9 @@ def memory_write(config: Config) -> data.Layout:
 def output_settings(config: Config) -> data.Layout:
     """What the output path knows about a layer; constant from its start until all outputs are in memory.
 
-    `pixels` of one output plane, `all_pixels` of all images; `param_half`: half of the parameter memory; `planes` of the
-    output (Output.WEIGHTS: `stride` is the distance of two pixels); `map`: words come from a MAP, not from partial sums.
+    `pixels` of one output plane, `all_pixels` of all images; `param_half`: half of the parameter memory; `planes` of
+    the output (Output.WEIGHTS: `stride` is the distance of two pixels); `map`: words come from a MAP, not from partial
+    sums.
     """
     return data.StructLayout(
         {

@@ -1,6 +1,6 @@
 """Sorts a layer's channels and hands the new channel tables on."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
