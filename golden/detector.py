@@ -25,14 +25,16 @@ def balanced_split(sorted_counts: np.ndarray, pixels: int, dense_slots: int, spa
     """How many channels, in running order, the dense arrays take so that they work as long as the sparse ones.
 
     One step of ``dense_slots`` channels costs the dense arrays ``pixels`` cycles per tap; the channels that remain cost
-    the sparse ones their non-zeros, divided by the slots, plus an eighth for waiting for the slowest slot.
+    the sparse ones their non-zeros, divided by the slots, plus an eighth for waiting for the slowest slot, but never
+    more than without any zeros.
     """
     channels = len(sorted_counts)
     remaining = np.append(np.cumsum(sorted_counts[::-1])[::-1], 0)  # remaining[n]: counts at positions >= n
     dense = 0
     while dense < channels:
         rest = int(remaining[dense])
-        if (dense // dense_slots + 1) * pixels * sparse_slots >= rest + (rest >> BALANCE_SHIFT):
+        work_sparse = min(rest + (rest >> BALANCE_SHIFT), (channels - dense) * pixels)
+        if (dense // dense_slots + 1) * pixels * sparse_slots >= work_sparse:
             break
         dense = min(dense + dense_slots, channels)
     return dense

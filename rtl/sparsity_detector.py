@@ -232,6 +232,10 @@ class SparsityDetector(wiring.Component):
         step = Signal(range(((1 << COUNT_BITS) - 1) * config.sparse_slots + 1))
         work_dense = Signal(range(((1 << COUNT_BITS) - 1) * config.sparse_slots * steps + 1))
         rest = Signal.like(nonzeros)  # sum of the counts at positions >= dense_channels
+        full = Signal.like(nonzeros)  # what it would be without zeros
+        waiting = Signal(len(rest) + 1)
+        work_sparse = Signal.like(waiting)  # a slot waits for the slowest one only where there are zeros
+        m.d.comb += [waiting.eq(rest + (rest >> BALANCE_SHIFT)), work_sparse.eq(Mux(waiting < full, waiting, full))]
         slot = Signal(range(config.dense_slots))
         m.d.comb += step.eq(command.pixels * config.sparse_slots)
 
@@ -246,20 +250,26 @@ class SparsityDetector(wiring.Component):
             read.addr.eq(dense_channels),
         ]
         with m.If(entry.valid):
-            m.d.sync += [rest.eq(nonzeros), work_dense.eq(step)]
+            m.d.sync += [rest.eq(nonzeros), work_dense.eq(step), full.eq(full + command.pixels)]
 
         end = Signal()
         with m.FSM(name="walk"):
             with m.State("COMPARE"):
                 m.d.sync += slot.eq(0)
                 with m.If(walking):
-                    with m.If((dense_channels != command.channels) & (work_dense < rest + (rest >> BALANCE_SHIFT))):
+                    with m.If((dense_channels != command.channels) & (work_dense < work_sparse)):
                         m.d.sync += work_dense.eq(work_dense + step)
                         m.next = "SUBTRACT"
                     with m.Else():
                         m.d.comb += end.eq(1)
+                        m.d.sync += full.eq(0)
             with m.State("SUBTRACT"):
-                m.d.sync += [rest.eq(rest - read.data), dense_channels.eq(dense_channels + 1), slot.eq(slot + 1)]
+                m.d.sync += [
+                    rest.eq(rest - read.data),
+                    full.eq(full - command.pixels),
+                    dense_channels.eq(dense_channels + 1),
+                    slot.eq(slot + 1),
+                ]
                 m.next = "READ"
                 with m.If((slot == config.dense_slots - 1) | (dense_channels + 1 == command.channels)):
                     m.next = "COMPARE"

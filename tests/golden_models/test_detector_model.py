@@ -61,16 +61,22 @@ def test_balanced_split_by_hand():
 def test_balanced_comparison_is_strict():
     # 1 * 9 * 2 = 18 against R + R // 8 = 16 + 2 = 18: equal, so nothing becomes dense
     assert labels([8, 8], Policy.BALANCED, pixels=9)[1] == 0
-    assert labels([9, 8], Policy.BALANCED, pixels=9)[1] == 2
+    # 18 against 17 + 2 = 19
+    assert labels([8, 8, 1], Policy.BALANCED, pixels=9)[1] == 2
+
+
+def test_without_zeros_both_kinds_work_equally_long():
+    # 2 + 2 slots: 4 of 8 channels. n=2: 2 * 16 * 2 = 64 < 6 * 16 -> 4.  n=4: 96 < 4 * 16 is false.
+    assert labels([16] * 8, Policy.BALANCED)[1] == 4
+    # 2 + 6 slots: 8 of 32. n=6: 4 * 16 * 6 = 384 < 26 * 16 -> 8.  n=8: 480 < 24 * 16 is false.
+    assert labels([16] * 32, Policy.BALANCED, sparse_slots=6)[1] == 8
 
 
 def test_balanced_split_ends_at_the_last_channel():
-    # n=0: 4 < 12 + 1 -> 2, n=2: 8 < 4 is false; with one sparse slot n=2: 2 * 2 * 1 = 4 < 4 is false
-    assert labels([4, 4, 4], Policy.BALANCED, pixels=2)[1] == 2
-    # 1 slot each, pixels 1: 1 < 33 -> 1, 2 < 22 -> 2, 3 < 11 -> 3 = C
-    assert labels([10, 10, 10], Policy.BALANCED, pixels=1, dense_slots=1, sparse_slots=1)[1] == 3
+    # n=0: 8 < 12 -> 2, n=2: 16 < 4 is false
+    assert labels([4, 4, 4], Policy.BALANCED, pixels=4)[1] == 2
     # a step of 4 dense slots stops at C = 3
-    assert labels([10, 10, 10], Policy.BALANCED, pixels=1, dense_slots=4, sparse_slots=1)[1] == 3
+    assert labels([10, 10, 10], Policy.BALANCED, pixels=10, dense_slots=4, sparse_slots=1)[1] == 3
 
 
 def test_all_zero_layer_is_sparse():
