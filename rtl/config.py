@@ -203,8 +203,8 @@ class Config:
         return asdict(self)
 
 
-#: The named configurations, all but `tiny` with the same 256 multipliers: `default` one dense and three sparse arrays of
-#: two slots, `dense` and `sparse` four arrays of one kind, `paper` one dense and one sparse array of four slots.
+#: The named configurations, all but `tiny` with 256 multipliers: `default` has one dense and three sparse arrays of two
+#: slots, `dense` and `sparse` four arrays of one kind, `paper` one dense and one sparse array of four slots.
 PRESETS = {
     preset.name: preset
     for preset in (
