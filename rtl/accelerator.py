@@ -97,9 +97,9 @@ class Accelerator(wiring.Component):
         m.d.comb += [getattr(registers, name).eq(getattr(counters, name)) for name in COUNTED]
 
         # Where a program was when it ended: the core forgets it, the host may want to know.
-        with m.If(control.busy & ~control.core_reset):
+        with m.If(control.running):
             m.d.always += registers.tag.eq(core.tag)
-        with m.If(port.error & ~control.core_reset):
+        with m.If(port.error & control.running):
             m.d.always += registers.fault.eq(port.error_address)
 
         # Core.
@@ -137,6 +137,7 @@ class Accelerator(wiring.Component):
         m.d.comb += [getattr(counters, name).eq(getattr(core, name)) for name in CAUSES]
         m.d.comb += [
             counters.clear.eq(control.core_start),
+            counters.busy.eq(control.busy),
             counters.counting.eq(control.counting),
             counters.ops.eq(core.ops),
             counters.read.eq(port.read),

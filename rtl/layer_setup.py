@@ -115,7 +115,7 @@ class LayerSetup(wiring.Component):
         height = Signal(range(config.max_size + 1))
         in_height = Signal(range(config.max_size + 3))
         factor_a = Signal(range(max(config.act_rows, 4 * config.max_size**2) + 1))
-        factor_b = Signal(range(max(config.max_images, config.max_size + 2, config.max_groups) + 1))
+        factor_b = Signal(range(max(1 << len(layer.buffers.images), config.max_size + 2, config.max_groups) + 1))
         product = Signal(len(factor_a) + len(factor_b))
         m.d.comb += [
             width.eq(layer.width),
@@ -205,7 +205,8 @@ class LayerSetup(wiring.Component):
         def words(bits):
             return round_up(pixels, bus_bits // bits)
 
-        code_words = Mux(mode.two_planes, words(8), words(4))
+        granules = round_up(pixels, WORD_NIBBLES) << mode.two_planes
+        code_words = round_up(granules, bus_bits // GRANULE_BITS)
         conv_words = Mux(mode.output == Output.RAW, words(RAW_BITS), words(OUT_BITS))
         return Mux(mode.codes, code_words, conv_words)
 

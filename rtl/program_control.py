@@ -28,6 +28,8 @@ class ProgramControl(wiring.Component):
         To the memory port.
     busy, done, waiting : Out(1), status : Out(8)
         STATUS register.
+    running : Out(1)
+        The core works on a program.
     counting : Out(1)
         A program runs and does not rest until the host has done its part.
     interrupt : Out(1)
@@ -57,6 +59,7 @@ class ProgramControl(wiring.Component):
                 "done": Out(1),
                 "waiting": Out(1),
                 "status": Out(8),
+                "running": Out(1),
                 "counting": Out(1),
                 "interrupt": Out(1),
             }
@@ -81,6 +84,7 @@ class ProgramControl(wiring.Component):
                 m.next = "RUN"
             with m.State("RUN"):
                 m.d.comb += [
+                    self.running.eq(1),
                     self.waiting.eq(self.core_waiting & ~self.port_error),
                     self.core_resume.eq(self.resume),
                 ]

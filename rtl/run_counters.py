@@ -24,8 +24,9 @@ class RunCounters(wiring.Component):
 
     Members
     -------
-    clear, counting : In(1)
-        A program begins: all counters to 0. A program runs and does not wait for the host: they count.
+    clear, busy, counting : In(1)
+        A program begins: all counters to 0. A program runs: reads and writes are counted. It does not wait for the
+        host: cycles are.
     ops : In(arrays x range(slots + 1))
         `PeArray.ops`, dense arrays first.
     blocked, running, waits_weights, waits_acts, mapping, draining, detecting : In(1)
@@ -42,7 +43,7 @@ class RunCounters(wiring.Component):
     def __init__(self, config: Config):
         self._config = config
         super().__init__(
-            {name: In(1) for name in ("clear", "counting", *CAUSES, "read", "write")}
+            {name: In(1) for name in ("clear", "busy", "counting", *CAUSES, "read", "write")}
             | {"ops": In(data.ArrayLayout(range(config.slots + 1), config.arrays))}
             | {"added_dense_channels": In(COUNTER_BITS), "added_nonzeros": In(COUNTER_BITS)}
             | {name: Out(COUNTER_BITS) for name in COUNTED}
@@ -64,14 +65,14 @@ class RunCounters(wiring.Component):
             (self.active, active),
             (self.ops_dense, dense_ops),
             (self.ops_sparse, sparse_ops),
-            (self.reads, self.read),
-            (self.writes, self.write),
             (self.dense_channels, self.added_dense_channels),
             (self.nonzeros, self.added_nonzeros),
         ]
         with m.If(self.clear):
             m.d.sync += [getattr(self, name).eq(0) for name in COUNTED]
-        with m.Elif(self.counting):
+        with m.Elif(self.busy):
+            m.d.sync += [self.reads.eq(self.reads + self.read), self.writes.eq(self.writes + self.write)]
+        with m.If(self.counting & ~self.clear):
             m.d.sync += [counter.eq(counter + step) for counter, step in increments]
             causes = (
                 (active, None),

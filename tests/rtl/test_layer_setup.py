@@ -123,6 +123,12 @@ def test_output_planes_of_a_map(resample, codes, planes, pixels, bits):
     assert sizes["out_words"] == ceil_div(pixels * bits, TINY.bus_bits)
 
 
+def test_codes_are_written_in_whole_chunks():
+    ragged = MAP | {"MODE.codes": 1, "HEIGHT": 3, "WIDTH": 7}  # two chunks
+    found = settle(TINY, [ragged | {"MODE.two_planes": planes} for planes in (0, 1)])
+    assert [sizes["out_words"] for _, sizes in found] == [2, 4]
+
+
 def test_refuses_zero_and_too_big():
     tops = {"CHANNELS": TINY.max_channels, "OUT_CHANNELS": TINY.max_out_channels, "HEIGHT": TINY.max_size,
             "WIDTH": TINY.max_size, "IMAGES": TINY.max_images}  # fmt: skip
@@ -156,6 +162,7 @@ def test_refuses_what_does_not_fit_the_buffers():
         GOOD | {"HEIGHT": 16, "WIDTH": 16, "MODE.two_planes": 1, "BUFFERS.images": rows // 256},
         GOOD | {"BUFFERS.slot_channels": TINY.slot_channels + 1},
         GOOD | {"BUFFERS.slot_channels": TINY.slot_channels, "MODE.two_planes": 1},
+        *(GOOD | {"BUFFERS.images": images} for images in (33, 97, 200, 255)),
     ]
     assert [status for status, _ in settle(TINY, good)] == [Status.OK] * len(good)
     assert [status for status, _ in settle(TINY, bad)] == [Status.TOO_LARGE] * len(bad)

@@ -29,15 +29,18 @@ def test_charges_every_cycle_to_one_cause():
         for _ in range(800):
             flags = {name: rng.random() < 0.2 for name in CAUSES}
             ops = [rng.choice([0, 0, 0, 1, 2]) for _ in range(CONFIG.arrays)]
-            counting, read, write = rng.random() < 0.9, rng.random() < 0.5, rng.random() < 0.5
+            busy, read, write = rng.random() < 0.9, rng.random() < 0.5, rng.random() < 0.5
+            counting = busy and rng.random() < 0.9
             added = {"dense_channels": rng.choice([0, 0, 30]), "nonzeros": rng.choice([0, 0, 500])}
-            for name, value in (flags | {"counting": counting, "read": read, "write": write}).items():
+            for name, value in (flags | {"busy": busy, "counting": counting, "read": read, "write": write}).items():
                 ctx.set(getattr(device, name), value)
             for name, value in added.items():
                 ctx.set(getattr(device, f"added_{name}"), value)
             for number, count in enumerate(ops):
                 ctx.set(device.ops[number], count)
             await ctx.tick()
+            wanted["reads"] += busy and read
+            wanted["writes"] += busy and write
             if not counting:
                 continue
             wanted["cycles"] += 1
@@ -45,8 +48,6 @@ def test_charges_every_cycle_to_one_cause():
             wanted["ops_sparse"] += ops[1]
             wanted["busy_dense"] += ops[0] > 0
             wanted["busy_sparse"] += ops[1] > 0
-            wanted["reads"] += read
-            wanted["writes"] += write
             for name, value in added.items():
                 wanted[name] += value
             if any(ops):
