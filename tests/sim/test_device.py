@@ -13,6 +13,7 @@ from sqdm.rtl.config import PRESETS
 from sqdm.rtl.descriptor import FIELDS, Kind
 from sqdm.rtl.registers import COUNTERS, STALLS, Policy
 from sqdm.sim.device import Device
+from sqdm.sim.engine import dense_equivalent
 from sqdm.sim.lock_step import LockStep
 from sqdm.sim.simulation import Fault
 
@@ -184,3 +185,11 @@ def test_memory_traffic_is_counted(device):
     counters = assert_golden(device, convolution(11, (16, 16, 4, 4), scan=False))
     words = [now - then for now, then in zip(device.simulation.traffic, before, strict=True)]
     assert [counters["READS"], counters["WRITES"]] == words
+
+
+def test_without_zeros_no_more_than_a_percent_slower_than_dense(device):
+    conv = convolution(9, (64, 64, 8, 8), images=3, zeros=0.0, raw=False)
+    cycles, split = (assert_golden(device, conv)[name] for name in ("CYCLES", "DENSE_CHANNELS"))
+    dense = assert_golden(Device(dense_equivalent(TINY)), conv)["CYCLES"]
+    assert 0 < split < 64
+    assert cycles <= 1.01 * dense
