@@ -1,17 +1,19 @@
-"""The manifest of generated hardware: parameters, ports, registers, memories, latencies; and its FuseSoC core file."""
+"""The manifest of generated hardware and its FuseSoC core file."""
 
 import importlib
 import pkgutil
 import re
 from dataclasses import asdict
 
-from amaranth.hdl import Shape
+from amaranth.hdl._ir import PortDirection
 from amaranth.lib import wiring
 
 import sqdm.rtl
 from sqdm import __version__
 from sqdm.rtl.config import Config
+from sqdm.rtl.descriptor import BYTES, FIELDS
 from sqdm.rtl.registers import REGISTERS
+from sqdm.sim import emit
 
 MODULE = re.compile(r"^module (\S+?)\s*\(")
 MEMORY = re.compile(r"^\s*reg \[(\d+):0\] (\S+) \[(\d+):0\];")
@@ -20,10 +22,9 @@ MEMORY = re.compile(r"^\s*reg \[(\d+):0\] (\S+) \[(\d+):0\];")
 def ports(component: wiring.Component) -> list[dict]:
     """Name, direction and width of every port of the Verilog module, clock and reset first."""
     found = [{"name": name, "direction": "input", "width": 1} for name in ("clk", "rst")]
-    for path, member, _ in component.signature.flatten(component):
-        direction = "input" if member.flow == wiring.In else "output"
-        width = Shape.cast(member.shape).width
-        found.append({"name": "__".join(map(str, path)), "direction": direction, "width": width})
+    for name, (value, direction) in emit.ports(component).items():
+        direction = "input" if direction is PortDirection.Input else "output"
+        found.append({"name": name, "direction": direction, "width": len(value)})
     return found
 
 
@@ -53,10 +54,19 @@ def latencies() -> dict[str, int]:
     return found
 
 
+def words(table: dict) -> list[dict]:
+    """Registers or descriptor words with their fields."""
+    return [asdict(word) for word in table.values()]
+
+
 def manifest(top: str, component: wiring.Component, config: Config, verilog: str) -> dict:
-    """Everything about the generated hardware that an integrator asks for."""
+    """Everything about the generated hardware that an integrator asks for.
+
+    ``parameters`` and what is ``derived`` from them; ``ports``; ``registers`` with offsets, fields and reset values;
+    the ``descriptor`` with its words; every memory; cycles of ``latencies`` by component.
+    """
     derived = {"arrays": config.arrays, "multipliers": config.multipliers, "post_lanes": config.post_lanes}
-    derived |= {"slot_channels": config.slot_channels, "weight_rows": config.weight_rows}
+    derived |= {"max_depth": config.max_depth, "weight_rows": config.weight_rows}
     found = memories(verilog)
     return {
         "top": top,
@@ -64,7 +74,8 @@ def manifest(top: str, component: wiring.Component, config: Config, verilog: str
         "parameters": config.to_dict(),
         "derived": derived,
         "ports": ports(component),
-        "registers": [asdict(register) for register in REGISTERS.values()],
+        "registers": words(REGISTERS),
+        "descriptor": {"bytes": BYTES, "words": words(FIELDS)},
         "memories": found,
         "memory_bits": sum(memory["width"] * memory["depth"] for memory in found),
         "latencies": latencies(),

@@ -14,17 +14,23 @@ PARTS = {
     "sparse": ("pe_array", "PeArray"),
     "address": ("address_generator", "AddressGenerator"),
     "detector": ("sparsity_detector", "SparsityDetector"),
-    "post": ("post_processor", "PostProcessor"),
+    "post": ("output_path", "OutputPath"),
+    "normaliser": ("normaliser", "Normaliser"),
+    "map": ("map_engine", "MapEngine"),
+    "port": ("memory_port", "MemoryPort"),
     "all": ("accelerator", "Accelerator"),
 }
 
 
 def component(name: str, config: Config) -> wiring.Component:
-    """The named part for `config`. `dense` and `sparse` are one PE array with its buffers."""
+    """The named part for `config`. `dense` and `sparse` are one PE array with its buffers, `post` the output path."""
     module_name, class_name = PARTS[name]
     module = importlib.import_module(f"sqdm.rtl.{module_name}")
     if class_name == "PeArray":
         return module.PeArray(config, module.PeKind[name.upper()])
+    if class_name == "MemoryPort":
+        core = importlib.import_module("sqdm.rtl.core")
+        return module.MemoryPort(config, len(core.Reader), len(core.Writer))
     return getattr(module, class_name)(config)
 
 

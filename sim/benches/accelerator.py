@@ -1,50 +1,84 @@
-"""The whole accelerator: layers from memory to memory, bit for bit, with every mode, and errors."""
+"""The whole accelerator: every mode of single CONVs and MAPs, from memory to memory, bit for bit."""
 
 from dataclasses import replace
 
 import cocotb
-import numpy as np
 
-from sqdm.rtl.registers import ID_VALUE, REGISTERS, Policy, Status, decode, encode
+from sqdm.compiler.convolution import compile_convolution
+from sqdm.compiler.operands import Convolution
+from sqdm.golden import layout
+from sqdm.golden.dealing import clamp_dense
+from sqdm.rtl.config import ceil_div
+from sqdm.rtl.descriptor import Output, Resample
+from sqdm.rtl.registers import Policy
 from sqdm.sim.lib import real_layers
 from sqdm.sim.lib.accelerator_bench import AcceleratorBench
 from sqdm.sim.lib.bench import RUN_BROKEN, VECTORS
 from sqdm.sim.lib.faults import FAULTS
+from sqdm.sim.lib.random_programs import changed, compiled, convolution, mapping
 from sqdm.sim.lib.real_layers import REAL_LAYERS
-from sqdm.sim.lib.workload import FILLS, activations, weights
+from sqdm.sim.lib.workload import FILLS
 
-TIMEOUT = {"timeout_time": 20, "timeout_unit": "ms"}
-
-
-def random_layer(tb, shape, fill="mixed", signed=False, **kwargs):
-    """A layer of shape (N, C, K, H, W, kernel)."""
-    images, channels, out_channels, height, width, kernel = shape
-    acts = activations(tb.data_rng, (images, channels, height, width), fill, signed)
-    kernels = weights(tb.data_rng, (out_channels, channels, kernel, kernel), fill)
-    return tb.layer(acts, kernels, signed=signed, **kwargs)
+TIMEOUT = {"timeout_time": 10, "timeout_unit": "ms"}
 
 
-#: N, C, K, H, W, kernel
-SHAPES = [
-    (1, 1, 1, 1, 1, 1),
-    (1, 1, 1, 1, 1, 3),
-    (2, 3, 16, 3, 1, 3),
-    (1, 5, 17, 5, 7, 3),
-    (3, 4, 40, 1, 5, 1),
-    (2, 20, 33, 4, 4, 3),
-    (1, 64, 3, 4, 3, 1),
-    (3, 7, 5, 8, 8, 3),
-]
+def program(tb, shape, taps=9, **options):
+    """One random CONV of shape (N, C, K, H, W), or its strips."""
+    return compiled(tb.data_rng, convolution(tb.data_rng, shape, taps, **options), tb.config)
+
+
+#: (N, C, K, H, W), taps, options
+CONVOLUTIONS = {
+    "one_pixel": ((1, 1, 1, 1, 1), 9, {}),
+    "raw_1x1": ((1, 5, 17, 2, 3), 1, {"output": Output.RAW}),
+    "columns": ((2, 3, 4, 5, 1), 9, {"scan": False}),
+    "rows": ((1, 4, 33, 1, 9), 9, {"output": Output.RAW, "signed": True}),
+    "int16_acts": ((2, 5, 6, 3, 5), 9, {"int16": True, "update": True}),
+    "int16_acts_signed": ((1, 6, 5, 4, 4), 1, {"int16": True, "signed": True, "scan": False}),
+    "planes": ((1, 6, 7, 3, 4), 9, {"act_bits": 8, "update": True}),
+    "planes_signed": ((2, 5, 4, 3, 3), 1, {"act_bits": 8, "signed": True, "output": Output.RAW}),
+    "planes_int16": ((1, 5, 6, 4, 5), 9, {"act_bits": 8, "int16": True, "scan": False, "update": True}),
+    "planes_int16_signed": ((2, 3, 6, 3, 2), 1, {"act_bits": 8, "int16": True, "signed": True}),
+    "wide": ((1, 5, 20, 3, 4), 9, {"weight_bits": 8}),
+    "wide_raw": ((2, 4, 17, 2, 3), 1, {"weight_bits": 8, "output": Output.RAW, "scan": False}),
+    "wide_planes": ((1, 6, 18, 3, 4), 9, {"weight_bits": 8, "act_bits": 8, "update": True}),
+    "all_8_bit": ((1, 5, 6, 4, 4), 9, {"weight_bits": 8, "act_bits": 8, "signed": True, "int16": True, "residual": True,
+                                       "statistics": True}),
+    "weights": ((2, 6, 18, 2, 3), 1, {"output": Output.WEIGHTS}),
+    "weights_wide": ((1, 5, 33, 3, 3), 9, {"output": Output.WEIGHTS, "weight_bits": 8}),
+    "residual": ((2, 4, 6, 3, 5), 9, {"residual": True}),
+    "statistics": ((2, 4, 5, 3, 5), 9, {"statistics": True, "scan": False}),
+    "residual_statistics": ((1, 5, 34, 4, 4), 1, {"residual": True, "statistics": True, "update": True}),
+    "image_weights": ((3, 4, 6, 3, 4), 9, {"image_weights": True}),
+    "image_weights_wide": ((2, 8, 16, 2, 4), 1, {"image_weights": True, "weight_bits": 8, "act_bits": 8,
+                                                 "output": Output.RAW, "scan": False}),
+    "tiles": ((2, 4, 70, 2, 3), 9, {"scan": False}),
+    "many_channels": ((1, 64, 5, 2, 2), 1, {"update": True}),
+    "scan": ((2, 9, 18, 4, 5), 9, {"scan": True}),
+    "update": ((2, 9, 18, 4, 5), 9, {"scan": False, "update": True}),
+    "scan_update": ((2, 9, 18, 4, 5), 9, {"scan": True, "update": True}),
+}  # fmt: skip
 
 
 @cocotb.test(**TIMEOUT)
-@cocotb.parametrize(shape=SHAPES, raw=[False, True])
-async def output_equals_golden_convolution(dut, shape, raw):
+@cocotb.parametrize(layer=list(CONVOLUTIONS))
+async def convolution_equals_golden_machine(dut, layer):
+    shape, taps, options = CONVOLUTIONS[layer]
     tb = AcceleratorBench(dut)
     await tb.start()
-    for policy in (Policy.BALANCED, Policy.THRESHOLD):
-        await tb.run(random_layer(tb, shape, raw=raw, policy=policy, sparse_count=shape[3] * shape[4] // 2))
-    tb.finish()
+    await tb.run(program(tb, shape, taps, **options))
+    tb.close()
+
+
+@cocotb.test(**TIMEOUT)
+@cocotb.parametrize(policy=list(Policy), planes=[False, True])
+async def policies_give_the_same_results(dut, policy, planes):
+    tb = AcceleratorBench(dut, policy=policy)
+    await tb.start()
+    acts = {"act_bits": 8, "int16": True} if planes else {}
+    layer = program(tb, (2, 9, 6, 3, 4), 9, scan=True, update=True, **acts)
+    await tb.run(changed(layer, 0, SPARSE_COUNT=12, SHIFTS__count=1))
+    tb.close()
 
 
 @cocotb.test(**TIMEOUT)
@@ -52,155 +86,79 @@ async def output_equals_golden_convolution(dut, shape, raw):
 async def every_share_of_zeros(dut, fill):
     tb = AcceleratorBench(dut)
     await tb.start()
-    await tb.run(random_layer(tb, (2, 9, 18, 4, 5, 3), fill))
-    await tb.run(random_layer(tb, (1, 6, 4, 3, 3, 3), fill, signed=True, raw=True))
-    tb.finish()
+    await tb.run(program(tb, (1, 9, 6, 3, 4), fill=fill))
+    await tb.run(program(tb, (1, 6, 4, 2, 3), fill=fill, act_bits=8, signed=True, output=Output.RAW))
+    tb.close()
 
 
 @cocotb.test(**TIMEOUT)
-async def policies_give_the_same_output(dut):
+@cocotb.parametrize(depth=[3, 16])
+async def any_table_in_memory(dut, depth):
     tb = AcceleratorBench(dut)
     await tb.start()
-    layer = random_layer(tb, (2, 12, 20, 5, 5, 3), sparse_count=20)
-    for policy in Policy:  # each run compares its output with the one golden output
-        await tb.run(replace(layer, policy=policy))
-    tb.finish()
-
-
-@cocotb.test(**TIMEOUT)
-@cocotb.parametrize(policy=[Policy.BALANCED, Policy.THRESHOLD])
-async def stored_table_is_used_and_updated(dut, policy):
-    tb = AcceleratorBench(dut)
-    await tb.start()
-    layer = random_layer(tb, (2, 11, 18, 4, 5, 3), policy=policy, sparse_count=15, scan=False)
+    conv = convolution(tb.data_rng, (1, 11, 6, 3, 3), 9, scan=False)
     for dense in (0, 1, 6, 11):
-        table = (tb.data_rng.permutation(11), dense)
-        await tb.run(replace(layer, table=table))
-        await tb.run(replace(layer, table=table, update=True))
-    await tb.run(replace(layer, scan=True, update=True))
-    tb.finish()
+        table = layout.pack_table(tb.data_rng.permutation(11), dense, tb.config, tb.data_rng.integers(0, 99, 11))
+        layer = compiled(tb.data_rng, replace(conv, tables=[table], update=dense > 5), tb.config)
+        counters = await tb.run(changed(layer, 0, BUFFERS__slot_channels=depth))
+        limits = (depth, tb.config.dense_slots, tb.config.sparse_slots)
+        assert counters["DENSE_CHANNELS"] == clamp_dense(dense, 11, *limits)
+    tb.close()
 
 
 @cocotb.test(**TIMEOUT)
-@cocotb.parametrize(
-    (("latency", "read", "answer", "write"), [
-        (0, "steady", "steady", "steady"),
-        (40, "steady", "steady", "steady"),
-        (3, "even", "even", "even"),
-        (10, "bursts", "bursts", "bursts"),
-        (5, "rare", "steady", "steady"),
-        (5, "steady", "steady", "rare"),
-        (5, "steady", "rare", "steady"),
-    ]),
-)  # fmt: skip
-async def memory_timing_changes_nothing(dut, latency, read, answer, write):
-    tb = AcceleratorBench(dut, latency, read, answer, write)
+@cocotb.parametrize(images=[1, 2, 3], tiles=[1, 2])
+async def more_images_than_places_in_the_buffers(dut, images, tiles):
+    tb = AcceleratorBench(dut)
     await tb.start()
-    await tb.run(random_layer(tb, (2, 7, 20, 4, 5, 3), update=True))
-    await tb.run(random_layer(tb, (1, 3, 5, 2, 3, 1), raw=True))
-    tb.finish()
+    layer = program(tb, (4, 5, 32 * tiles - 3, 2, 3), scan=images == 2, update=True)
+    await tb.run(changed(layer, 0, BUFFERS__images=images))
+    tb.close()
 
 
-#: register overrides that a layer of 8 channels must be refused for
-REFUSED = [
-    ({"CHANNELS": 0}, Status.BAD_SHAPE),
-    ({"OUT_CHANNELS": 0}, Status.BAD_SHAPE),
-    ({"HEIGHT": 0}, Status.BAD_SHAPE),
-    ({"WIDTH": 0}, Status.BAD_SHAPE),
-    ({"IMAGES": 0}, Status.BAD_SHAPE),
-    ({"CHANNELS": "max_channels"}, Status.BAD_SHAPE),
-    ({"OUT_CHANNELS": "max_out_channels"}, Status.BAD_SHAPE),
-    ({"HEIGHT": "max_size"}, Status.BAD_SHAPE),
-    ({"WIDTH": "max_size"}, Status.BAD_SHAPE),
-    ({"IMAGES": "max_images"}, Status.BAD_SHAPE),
-    ({"HEIGHT": 0x10003}, Status.BAD_SHAPE),
-    ({"CHANNELS": 64, "HEIGHT": 16, "WIDTH": 16}, Status.TOO_LARGE),
-    ({"SHIFT": 32}, Status.BAD_REGISTER),
-    ({"COUNT_SHIFT": 16}, Status.BAD_REGISTER),
-    ({"ACT_BASE": 0x1004}, Status.BAD_REGISTER),
-    ({"TABLE_BASE": 0x1001}, Status.BAD_REGISTER),
+@cocotb.test(**TIMEOUT)
+@cocotb.parametrize(int16=[False, True])
+async def strips_with_halo_rows(dut, int16):
+    tb = AcceleratorBench(dut)
+    await tb.start()
+    layer = program(tb, (1, 2, 3, 20, 3), int16=int16, residual=int16, statistics=True, scan=False)
+    assert len(layer.descriptors) > 2
+    await tb.run(layer)
+    if int16:
+        layer = program(tb, (1, 2, 3, 4, 3), int16=True, act_bits=8)
+        for top, bottom in ((1, 0), (0, 1), (1, 1)):  # fewer rows of output of the same input
+            halo = {"MODE__halo_top": top, "MODE__halo_bottom": bottom, "HEIGHT": 4 - top - bottom}
+            await tb.run(changed(layer, 0, **halo))
+    tb.close()
+
+
+#: (N, C, H, W), resampling, MODE
+MAPS = [
+    ((2, 3, 4, 4), Resample.DOWN, {"statistics": 1}),
+    ((1, 2, 2, 16), Resample.DOWN, {}),
+    ((2, 3, 3, 2), Resample.UP, {"statistics": 1}),
+    ((1, 2, 2, 8), Resample.UP, {}),
+    ((2, 3, 5, 3), Resample.NONE, {"statistics": 1}),
+    ((1, 33, 2, 3), Resample.NONE, {}),
+    ((2, 3, 4, 4), Resample.NONE, {"codes": 1}),
+    ((1, 3, 5, 5), Resample.NONE, {"codes": 1, "signed_acts": 1}),
+    ((2, 34, 4, 4), Resample.NONE, {"codes": 1, "two_planes": 1, "signed_acts": 1}),
+    ((1, 3, 3, 7), Resample.NONE, {"codes": 1, "two_planes": 1}),
 ]
 
 
 @cocotb.test(**TIMEOUT)
-@cocotb.parametrize(refused=REFUSED)
-async def illegal_register_is_refused_and_the_next_layer_runs(dut, refused):
-    overrides, status = refused
+@cocotb.parametrize(number=range(len(MAPS)))
+async def map_equals_golden_machine(dut, number):
     tb = AcceleratorBench(dut)
     await tb.start()
-    layer = random_layer(tb, (1, 8, 5, 3, 3, 3))
-    values = {k: getattr(tb.config, v) + 1 if isinstance(v, str) else v for k, v in overrides.items()}
-    if status == Status.TOO_LARGE:
-        assert tb.config.act_rows_needed(*values.values()) > tb.config.act_rows
-    await tb.run(replace(layer, registers=values), status)
+    shape, resample, modes = MAPS[number]
+    word = tb.config.bus_bits // 64
+    if resample != Resample.NONE:  # sizes in memory words
+        shape = (*shape[:3], shape[3] * word)
+    layer = mapping(tb.data_rng, shape, tb.config, resample, **modes)
     await tb.run(layer)
-    tb.finish()
-
-
-@cocotb.test(**TIMEOUT)
-@cocotb.parametrize(
-    order=[[0, 1, 5, 3, 4], [5, 0, 1, 2, 3], [0, 1, 2, 3, 65535], [0, 1, 2, 2, 4], None], scan_next=[False, True]
-)
-async def bad_table_is_refused_and_the_next_layer_runs(dut, order, scan_next):
-    tb = AcceleratorBench(dut)
-    await tb.start()
-    layer = random_layer(tb, (1, 5, 5, 3, 3, 3), scan=False, table=(np.arange(5), 2))
-    bad = (np.arange(5), 6) if order is None else (np.array(order), 2)
-    await tb.run(replace(layer, table=bad), Status.BAD_TABLE)
-    await tb.run(replace(layer, scan=scan_next))
-    tb.finish()
-
-
-@cocotb.test(**TIMEOUT)
-@cocotb.parametrize(after=[5, 150, 400, 900], memory_forgets=[True, False])
-async def reset_in_mid_run_leaves_a_working_core(dut, after, memory_forgets):
-    tb = AcceleratorBench(dut)
-    await tb.start()
-    await tb.begin(random_layer(tb, (2, 9, 20, 4, 4, 3)))
-    await tb.cycles(after)
-    if memory_forgets:
-        tb.memory.clear()
-    await tb.reset()
-    await tb.until(lambda: not tb.memory.answering, 1000, "the answers to reads from before the reset")
-    assert await tb.read("STATUS") == 0
-    assert tb.interrupt == 0
-    await tb.run(random_layer(tb, (2, 5, 20, 3, 4, 3)))
-    tb.finish()
-
-
-@cocotb.test(**TIMEOUT)
-async def registers_identify_the_core(dut):
-    tb = AcceleratorBench(dut)
-    await tb.start()
-    assert await tb.read("ID") == ID_VALUE
-    config = tb.config
-    arrays = {"dense": config.dense_arrays, "sparse": config.sparse_arrays, "slots": config.slots}
-    assert decode("ARRAYS", await tb.read("ARRAYS")) == arrays | {"lanes": config.lanes - 1}
-    await tb.write("ID", 0)
-    assert await tb.read("ID") == ID_VALUE
-    assert await tb.read("CONTROL") == 0
-    assert await tb.read("STATUS") == 0
-
-
-@cocotb.test(**TIMEOUT)
-async def writes_are_ignored_while_busy(dut):
-    tb = AcceleratorBench(dut)
-    await tb.start()
-    layer = random_layer(tb, (1, 6, 18, 4, 4, 3))
-    regions = await tb.begin(layer)
-    before = tb.memory.image.copy()
-    await tb.cycles(20)
-    assert decode("STATUS", await tb.read("STATUS"))["busy"] == 1
-    assert tb.interrupt == 0
-    for name, register in REGISTERS.items():
-        if register.access == "rw":
-            await tb.write(name, 3)
-    await tb.write("CONTROL", encode("CONTROL", start=1))
-    await tb.until(lambda: tb.interrupt, 100_000, "the interrupt")
-    await tb.drain()
-    assert tb.interrupt == 1, "the start while busy was not ignored"
-    tb.check_memory(layer, regions, before)
-    tb.finish()
+    tb.close()
 
 
 @cocotb.test(**TIMEOUT)
@@ -209,32 +167,36 @@ async def largest_sizes(dut):
     await tb.start()
     config = tb.config
     side = min(config.max_size, int(config.act_rows**0.5))
-    await tb.run(random_layer(tb, (1, 3, 3, side, side, 3), "sparse"))
-    await tb.run(random_layer(tb, (1, config.max_channels, 2, 2, 2, 3), "extreme", raw=True))
-    await tb.run(random_layer(tb, (1, 2, config.max_out_channels, 2, 2, 1)))
-    await tb.run(random_layer(tb, (config.max_images, 2, 2, 1, 2, 1)))
-    tb.finish()
+    await tb.run(program(tb, (1, 1, 2, side, side), 1, fill="sparse", scan=False))
+    await tb.run(program(tb, (1, config.max_channels, 1, 1, 2), 1, fill="extreme", output=Output.RAW))
+    await tb.run(program(tb, (1, 2, config.max_out_channels, 1, 2), 1, scan=False))
+    await tb.run(program(tb, (config.max_images, 2, 2, 1, 2), 1, scan=False))
+    tb.close()
 
 
 @cocotb.test(skip=not VECTORS, **TIMEOUT)
 @cocotb.parametrize(number=range(len(REAL_LAYERS)))
 async def real_layer(dut, number):
-    tb = AcceleratorBench(dut, latency=8, answer="bursts")
+    tb = AcceleratorBench(dut, 8, {"r": "bursts"})
     await tb.start()
     job = real_layers.load(VECTORS, number)
-    layer = tb.layer(job.acts, job.weights, signed=job.signed, raw=job.requant is None, update=True)
-    if job.requant is not None:
-        requant = job.requant
-        layer = replace(layer, multiplier=requant.multiplier, bias=requant.bias, shift=requant.shift)
-    await tb.run(layer)
-    tb.finish()
+    wide_acts = job.acts.min() < -8 or job.acts.max() > (7 if job.signed else 15)
+    wide_weights = job.weights.min() < -8 or job.weights.max() > 7
+    bits = {"act_bits": 8 if wide_acts else 4, "weight_bits": 8 if wide_weights else 4}
+    few = job.weights[: ceil_div(tb.config.lanes, 2)]
+    requant = job.requant
+    if requant is not None:
+        requant = replace(requant, multiplier=requant.multiplier[: len(few)], bias=requant.bias[: len(few)])
+    conv = Convolution(job.acts[:1], few, requant, job.signed, update=True, scan=False, **bits)
+    await tb.run(compile_convolution(conv, tb.config))
+    tb.close()
 
 
 @cocotb.test(skip=not RUN_BROKEN, **TIMEOUT)
 @cocotb.parametrize(fault=FAULTS)
 async def broken_device(dut, fault):
-    tb = AcceleratorBench(dut, write="even")
+    tb = AcceleratorBench(dut, bus="even", rules=True)
     tb.fault = fault
     await tb.start()
-    await tb.run(random_layer(tb, (1, 3, 4, 3, 3, 3)))
-    tb.finish()
+    await tb.run(program(tb, (1, 3, 4, 3, 3), 9))
+    tb.close()

@@ -1,217 +1,258 @@
-"""Test bench of the whole accelerator: memory images of layers, the host's register accesses, the checks of a run."""
+"""Test bench of the whole accelerator: host and memory of cocotbext-axi, the golden machine beside it."""
 
-from dataclasses import dataclass, field, replace
+from itertools import repeat
+from random import Random
+from types import SimpleNamespace
 
+import cocotb
 import numpy as np
+from cocotb.triggers import ClockCycles, FallingEdge, ReadOnly, RisingEdge, SimTimeoutError, with_timeout
+from cocotb.utils import get_sim_time
+from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiResp, AxiSlave
 
-from sqdm.golden import layout
-from sqdm.golden.conv import conv_psum, requantise
-from sqdm.golden.dealing import deal
-from sqdm.golden.detector import assign_channels, channel_counts
-from sqdm.golden.layout import LayerShape
+from sqdm.compiler.machine import Machine
+from sqdm.compiler.program import Program
 from sqdm.rtl.config import Config
+from sqdm.rtl.descriptor import Kind
 from sqdm.rtl.registers import COUNTERS, REGISTERS, STALLS, Policy, Status, decode, encode
-from sqdm.sim.lib.bench import Bench, Watch
+from sqdm.sim.lib.accelerator_device import Ports
+from sqdm.sim.lib.axi_bench import Rules
+from sqdm.sim.lib.bench import BROKEN_LIMIT, DRAIN_CYCLES, PERIOD_NS, Bench
+from sqdm.sim.lib.expectation import Expectation
 from sqdm.sim.lib.memory import Memory
 from sqdm.sim.lib.pace import PACES
-from sqdm.sim.lib.workload import tap_uses, valid_tap_acts
 
-LIMIT = 60_000  #: cycles of the longest layer of the bench
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One layer and how it is run; ``table`` is the channel table in memory, (order, dense_channels)."""
-
-    acts: np.ndarray
-    weights: np.ndarray
-    multiplier: np.ndarray
-    bias: np.ndarray
-    shift: int
-    raw: bool = False
-    signed: bool = False
-    scan: bool = True
-    update: bool = False
-    policy: Policy = Policy.BALANCED
-    sparse_count: int = 0
-    count_shift: int = 0
-    table: tuple[np.ndarray, int] | None = None
-    registers: dict[str, int] = field(default_factory=dict)  #: overrides, to provoke errors
-
-    def output(self) -> np.ndarray:
-        """Expected output (N, K, H, W)."""
-        psum = conv_psum(self.acts, self.weights)
-        return psum if self.raw else requantise(psum, self.multiplier, self.shift, self.bias)
-
-    def sorted_table(self, config: Config) -> tuple[np.ndarray, int]:
-        """Expected outcome of a sort by the counts of this layer."""
-        pixels = self.acts.shape[0] * self.acts.shape[2] * self.acts.shape[3]
-        parameters = (self.policy, self.sparse_count, self.count_shift, pixels)
-        return assign_channels(channel_counts(self.acts), *parameters, config.dense_slots, config.sparse_slots)
+LIMIT = 30_000  #: cycles until an interrupt
+WATCHDOG = 400
+SLACK = 24  #: cycles between the host's write and the start, and between the end and the interrupt
+CONTROL = {name: encode(REGISTERS["CONTROL"], **{name: 1}) for name in ("start", "resume", "stop")}
 
 
 class AcceleratorBench(Bench):
-    """Runs layers start to end through the registers and checks memory, labels and counters."""
+    """Runs programs start to end and checks memory, registers and counters.
 
-    def __init__(self, dut, latency: int = 4, read="steady", answer="steady", write="steady"):
+    Parameters: ``latency`` of the memory; ``bus``, the pace of all channels of the memory port, or of some by name;
+    ``host``, that of the register port; ``rules``: whether every cycle is checked for AXI's rules; ``policy`` and
+    ``period`` of the detector.
+    """
+
+    def __init__(
+        self,
+        dut,
+        latency: int = 0,
+        bus: str | dict[str, str] = "steady",
+        host: str = "steady",
+        rules: bool = False,
+        policy: Policy = Policy.BALANCED,
+        period: int = 1,
+    ):
         super().__init__(dut)
         self.config = Config(**self.parameters["config"])
-        paces = tuple(PACES[name](self.rng) for name in (read, answer, write))
-        self.memory = Memory(self, self.config, latency, paces)
+        self.ports = Ports(dut)
+        self.memory = Memory(dut.clk, self.config.bus_bytes, latency, self.rng)
+        self.port = AxiSlave(AxiBus.from_prefix(self.ports, "m_axi"), dut.clk, dut.rst, target=self.memory)
+        self.host = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi"), dut.clk, dut.rst)
+        write, read = self.port.write_if, self.port.read_if
+        self.channels = {"ar": read.ar_channel, "r": read.r_channel, "aw": write.aw_channel, "w": write.w_channel,
+                         "b": write.b_channel}  # fmt: skip
+        for channel in self.channels.values():
+            channel.queue_occupancy_limit = -1  # any number of transactions on their way
+        self.paces = bus if isinstance(bus, dict) else dict.fromkeys(self.channels, bus)
+        for part in (write, read, self.host.write_if, self.host.read_if):
+            part.log.setLevel("CRITICAL")
+        self.revive()
+        if host != "steady":
+            for part, names in ((self.host.write_if, ("aw", "w", "b")), (self.host.read_if, ("ar", "r"))):
+                for name in names:
+                    getattr(part, f"{name}_channel").set_pause_generator(self._pauses(host))
+        self.policy, self.period = policy, period
+        self.machine = Machine(self.config, policy, period)
+        self.rules = Rules(SimpleNamespace(dut=self.ports), self.config.bus_bytes) if rules else None
         self.compared = 0
-        self.interrupt = 0
-        self.pins.set(registers__address=0, registers__write=0, registers__write_data=0)
-        self.add(Watch(dut, ("interrupt",), self._interrupt))
 
-    def _interrupt(self, level: int):
-        self.interrupt = level
+    def _pauses(self, pace: str):
+        allowed = PACES[pace](Random(self.rng.getrandbits(32)))
+        return (not allowed() for _ in repeat(None))
 
-    async def write(self, name: str, value: int):
+    async def start(self):
+        await super().start()
+        if self.rules is not None:
+            cocotb.start_soon(self._watch())
+
+    async def _watch(self):
+        while True:
+            await FallingEdge(self.dut.clk)
+            await ReadOnly()
+            self.rules.sample(False)
+
+    async def reset(self, cycles: int = 3):
+        """Reset accelerator, memory port and host together."""
+        await super().reset(cycles)
+        await self.step()
+        self.machine = Machine(self.config, self.policy, self.period)
+
+    # Registers.
+
+    async def store(self, name: str, value: int):
         """Write a register."""
-        offset = REGISTERS[name].offset
-        self.pins.set(registers__address=offset, registers__write=1, registers__write_data=value)
-        await self.step()
-        self.pins.set(registers__write=0)
+        answer = await self.host.write(REGISTERS[name].offset, int(value).to_bytes(4, "little"))
+        assert answer.resp == AxiResp.OKAY
 
-    async def read(self, name: str) -> int:
+    async def load(self, name: str) -> int:
         """Read a register."""
-        self.pins.set(registers__address=REGISTERS[name].offset, registers__write=0)
-        await self.step()
-        await self.step()
-        return int(self.dut.registers__read_data.value)
+        answer = await self.host.read(REGISTERS[name].offset, 4)
+        assert answer.resp == AxiResp.OKAY
+        return int.from_bytes(answer.data, "little")
 
-    def place(self, layer: Layer) -> dict[str, range]:
-        """A memory full of noise with the layer's operands at random places; returns the regions, word addresses."""
-        shape = LayerShape.of(layer.acts, layer.weights, self.config)
-        word = self.config.bus_bytes
-        table = layer.table or (self.data_rng.permutation(shape.channels), 0)
-        images = {
-            "ACT_BASE": layout.pack_activations(layer.acts, self.config),
-            "WEIGHT_BASE": layout.pack_weights(layer.weights, self.config),
-            "PARAM_BASE": layout.pack_params(layer.multiplier, layer.bias, self.config),
-            "TABLE_BASE": layout.pack_table(*table, self.config),
-            "OUT_BASE": self.data_rng.integers(0, 256, shape.out_bytes(layer.raw)).astype(np.uint8),
-        }
-        names = list(images)
-        self.rng.shuffle(names)
-        regions, address = {}, self.rng.randint(0, 5)
+    async def status(self) -> dict[str, int]:
+        """The fields of STATUS."""
+        return decode(REGISTERS["STATUS"], await self.load("STATUS"))
+
+    @property
+    def interrupt(self) -> int:
+        return int(self.dut.interrupt.value)
+
+    # Faults of the memory.
+
+    def kill(self, *names: str):
+        """Let channels of the memory do nothing."""
         for name in names:
-            regions[name] = range(address, address + images[name].size // word)
-            address = regions[name].stop + self.rng.randint(1, 5)
-        memory = self.data_rng.integers(0, 256, address * word).astype(np.uint8)
-        for name, region in regions.items():
-            memory[region.start * word : region.stop * word] = images[name]
-        readable = [regions[name] for name in names if name != "OUT_BASE"]
-        writable = [regions["OUT_BASE"]] + ([regions["TABLE_BASE"]] if layer.update else [])
-        self.memory.attach(memory, readable, writable)
-        return regions
+            self.channels[name].set_pause_generator(repeat(True))
 
-    async def program(self, layer: Layer, regions: dict[str, range]):
-        """Write the registers of a layer, in random order."""
-        images, channels, height, width = layer.acts.shape
-        flags = {name: int(getattr(layer, name)) for name in ("raw", "scan", "update", "policy")}
-        kernel3 = int(layer.weights.shape[2] == 3)
+    def revive(self):
+        """Let all channels work at their pace again."""
+        for name, channel in self.channels.items():
+            channel.clear_pause_generator()
+            channel.pause = False
+            if self.paces.get(name, "steady") != "steady":
+                channel.set_pause_generator(self._pauses(self.paces[name]))
+
+    # Programs.
+
+    async def begin(self, program: Program, pause: bool = False, **registers: int):
+        """Put a program into memory and start it; ``registers``: other values than usual."""
+        self.program = program
+        self.memory.attach(program.new_memory())
+        self.expected = Expectation(self.machine, program.new_memory())
+        self.machine.start()
         values = {
-            "CHANNELS": channels,
-            "OUT_CHANNELS": layer.weights.shape[0],
-            "HEIGHT": height,
-            "WIDTH": width,
-            "IMAGES": images,
-            "MODE": encode("MODE", kernel3=kernel3, signed_acts=int(layer.signed), **flags),
-            "SHIFT": layer.shift,
-            "SPARSE_COUNT": layer.sparse_count,
-            "COUNT_SHIFT": layer.count_shift,
+            "PROGRAM_BASE": program.base,
+            "WINDOW_FIRST": 0,
+            "WINDOW_LAST": program.memory.size - 1,
+            "WATCHDOG": WATCHDOG,
+            "DETECT": encode(REGISTERS["DETECT"], policy=self.policy, period=self.period, pause=int(pause)),
         }
-        values |= {name: region.start * self.config.bus_bytes for name, region in regions.items()}
-        values |= layer.registers
+        values |= registers
         names = list(values)
         self.rng.shuffle(names)
         for name in names:
-            await self.write(name, values[name])
-            assert await self.read(name) == values[name], f"{name} does not read back"
+            await self.store(name, values[name])
+            assert await self.load(name) == values[name], f"{name} does not read back"
+        self.begun = get_sim_time("ns")
+        await self.store("CONTROL", CONTROL["start"])
+        await FallingEdge(self.dut.clk)
+        assert not self.interrupt, "the interrupt did not fall at the start"
 
-    async def begin(self, layer: Layer) -> dict[str, range]:
-        """Place and program a layer and start it."""
-        regions = self.place(layer)
-        await self.program(layer, regions)
-        await self.write("CONTROL", encode("CONTROL", start=1))
-        return regions
+    async def interrupted(self, limit: int = LIMIT):
+        """Wait for the interrupt."""
+        limit = min(limit, BROKEN_LIMIT) if self.fault else limit
+        if self.interrupt:
+            return
+        try:
+            await with_timeout(RisingEdge(self.dut.interrupt), limit * PERIOD_NS, "ns")
+        except SimTimeoutError:
+            stuck = f"TAG {await self.load('TAG')}, STATUS {await self.status()}"
+            raise AssertionError(f"no interrupt within {limit} cycles: {stuck}") from None
 
-    async def run(self, layer: Layer, status: Status = Status.OK) -> dict[str, int]:
-        """Run one layer and check everything about it; returns the counters."""
-        regions = await self.begin(layer)
-        before = self.memory.image.copy()
-        begin = self.cycle
-        await self.cycles(2)
-        await self.until(lambda: self.interrupt, LIMIT, "the interrupt")
-        spent = self.cycle - begin
-        await self.drain()
-        assert self.interrupt == 1, "the interrupt fell before the next start"
-        state = decode("STATUS", await self.read("STATUS"))
-        assert state == {"busy": 0, "done": 1, "code": status}, f"STATUS must be done with {status!r}, not {state}"
-        counters = {name: await self.read(name) for name in COUNTERS}
-        if status != Status.OK:
-            assert np.array_equal(before, self.memory.image), "memory was written by a layer that was refused"
-            return counters
-        self.check_memory(layer, regions, before)
-        self.check_counters(layer, counters, spent)
-        return counters
+    async def quiet(self, cycles: int = DRAIN_CYCLES):
+        """Nothing happens any more, and the interrupt stays."""
+        before = (self.memory.reads, self.memory.writes)
+        await ClockCycles(self.dut.clk, cycles)
+        assert self.interrupt, "the interrupt fell by itself"
+        assert (self.memory.reads, self.memory.writes) == before, "the memory was accessed after the end"
 
-    def check_memory(self, layer: Layer, regions: dict[str, range], before: np.ndarray):
-        """The output bit for bit, the stored table, and nothing else."""
-        word = self.config.bus_bytes
-        expected = before
-        out = layout.pack_output(layer.output(), self.config)
-        start = regions["OUT_BASE"].start * word
-        observed = self.memory.image[start : start + out.size]
-        wrong = np.flatnonzero(observed != out)
-        assert not wrong.size, f"{wrong.size} of {out.size} output bytes differ, the first at {wrong[0]}"
-        expected[start : start + out.size] = out
-        self.compared += out.size
-        if layer.update:
-            table = layout.pack_table(*layer.sorted_table(self.config), self.config)
-            start = regions["TABLE_BASE"].start * word
-            expected[start : start + table.size] = table
-        wrong = np.flatnonzero(self.memory.image != expected)
-        assert not wrong.size, f"{wrong.size} bytes of the table or outside the output differ, the first at {wrong[0]}"
+    async def run(self, program: Program, pause: bool = False, **registers: int) -> dict[str, int]:
+        """Run a program with its host steps; check everything; returns the counters."""
+        await self.begin(program, pause, **registers)
+        return await self.finish(pause)
 
-    def check_counters(self, layer: Layer, counters: dict[str, int], spent: int):
-        """Counters against each other, the memory's record and the amount of work."""
-        config, shape = self.config, LayerShape.of(layer.acts, layer.weights, self.config)
-        used = layer.sorted_table(config) if layer.scan else layer.table
-        order, dense = used
-        slots = deal(order, dense, config)
-        dense_depth = len(slots[0]) if config.dense_slots else 0
-        sparse = [channel for slot in slots[config.dense_slots :] for channel in slot if channel is not None]
-        uses = int(tap_uses(shape.height, shape.width, shape.taps).sum())
-        nonzeros = sum(valid_tap_acts(image[sparse], shape.taps) for image in layer.acts)
-        expected = {
-            "CYCLES": counters["ACTIVE"] + sum(counters[name] for name in STALLS),
-            "OPS_DENSE": config.dense_slots * dense_depth * uses * shape.images * shape.tiles,
-            "OPS_SPARSE": nonzeros * shape.tiles,
-            "READS": self.memory.reads,
-            "WRITES": self.memory.writes,
-        }
-        if layer.scan or layer.update:
-            expected["NONZEROS"] = int(channel_counts(layer.acts).sum())
-        if layer.scan == layer.update or layer.scan:
-            expected["DENSE_CHANNELS"] = len(order) - len(sparse)
+    async def finish(self, pause: bool = False) -> dict[str, int]:
+        """The rest of a program that runs."""
+        stops = 0
+        for tag, d in enumerate(self.program.descriptors):
+            self.expected.execute(d)
+            if d.kind == Kind.WAIT or (pause and d.kind != Kind.END):
+                await self._stopped(tag)
+                stops += 1
+                if d.kind == Kind.WAIT:
+                    for memory in (self.memory.image, self.expected.memory):
+                        self.program.host_steps[tag](memory)
+                await self.store("CONTROL", CONTROL["resume"])
+                await FallingEdge(self.dut.clk)
+        await self.interrupted()
+        spent = int(get_sim_time("ns") - self.begun) // PERIOD_NS
+        await self.quiet()
+        assert await self.status() == {"busy": 0, "done": 1, "waiting": 0, "code": Status.OK}, await self.status()
+        ran = self.program.descriptors[-2]["CONTROL.tag"]
+        assert await self.load("TAG") == ran, f"TAG must be {ran}, not {await self.load('TAG')}"
+        self.compare()
+        return await self._counters(spent, stops)
+
+    async def _stopped(self, tag: int):
+        """The program waits at a descriptor, and everything before it is complete."""
+        await self.interrupted()
+        assert await self.status() == {"busy": 1, "done": 0, "waiting": 1, "code": Status.OK}, await self.status()
+        assert await self.load("TAG") == tag
+        self.compare()
+        await ClockCycles(self.dut.clk, self.rng.randint(1, 100))
+        assert self.interrupt, "the interrupt fell without CONTROL.resume"
+
+    def compare(self):
+        """The complete memory bit for bit."""
+        assert not self.memory.stray, f"the memory has no bytes {self.memory.stray[0]:#x}"
+        wrong = np.flatnonzero(self.memory.image != self.expected.memory)
+        self.compared += self.expected.values
+        if wrong.size:
+            places = [d.name for d in self.program.descriptors if self.expected.written(d)[wrong[0]]]
+            assert not wrong.size, (
+                f"{wrong.size} bytes differ, the first at {wrong[0]:#x}, written by {places or 'none'}"
+            )
+
+    async def _counters(self, spent: int, stops: int) -> dict[str, int]:
+        """Counters against each other, the bus and the work."""
+        found = {name: await self.load(name) for name in COUNTERS}
+        expected = dict(self.expected.counters)
+        expected |= {"READS": self.memory.reads, "WRITES": self.memory.writes}
+        expected["CYCLES"] = found["ACTIVE"] + sum(found[name] for name in STALLS)
         for name, value in expected.items():
-            assert counters[name] == value, f"{name} must be {value}, not {counters[name]}"
-        assert abs(counters["CYCLES"] - spent) <= 8, f"CYCLES is {counters['CYCLES']}, the bench saw {spent}"
-        busy = (counters["BUSY_DENSE"], counters["BUSY_SPARSE"])
-        assert max(busy) <= counters["ACTIVE"] <= sum(busy), f"ACTIVE {counters['ACTIVE']} against busy cycles {busy}"
+            assert found[name] == value, f"{name} must be {value}, not {found[name]}"
+        assert found["CYCLES"] <= spent, f"CYCLES is {found['CYCLES']}, the bench saw {spent}"
+        assert stops or found["CYCLES"] >= spent - SLACK, f"CYCLES is {found['CYCLES']}, the bench saw {spent}"
+        busy = (found["BUSY_DENSE"], found["BUSY_SPARSE"])
+        assert max(busy) <= found["ACTIVE"] <= sum(busy), f"ACTIVE {found['ACTIVE']} against busy cycles {busy}"
+        return found
 
-    def finish(self):
+    async def refused(self, program: Program, status: Status, tag: int | None = 0, **registers: int):
+        """A program ends with an error at the descriptor with that tag; what it may not write is as it was."""
+        await self.begin(program, **registers)
+        await self.ended(status, tag)
+
+    async def ended(self, status: Status, tag: int | None = None, done: int | None = None):
+        """The program that runs ends early. All descriptors before ``done``, or ``tag``, may have written."""
+        await self.interrupted()
+        state = await self.status()
+        assert state == {"busy": 0, "done": 1, "waiting": 0, "code": status}, f"{status!r}, not {state}"
+        found = await self.load("TAG")
+        assert tag is None or found == tag, f"TAG must be {tag}, not {found}"
+        last = done if done is not None else len(self.program.descriptors) if tag is None else tag
+        await self.quiet()
+        allowed = np.zeros(self.memory.image.size, bool)
+        for d in self.program.descriptors[:last]:
+            allowed |= self.expected.written(d)
+        touched = (self.memory.image != self.program.memory) & ~allowed
+        assert not touched.any(), f"the memory was written at {np.flatnonzero(touched)[0]:#x}"
+        assert not self.memory.stray
+
+    def close(self):
         """Something was compared."""
-        assert self.compared > 0, "no output was compared"
-
-    def layer(self, acts: np.ndarray, weights: np.ndarray, **kwargs) -> Layer:
-        """A layer with random requantisation that neither saturates always nor never."""
-        rng, out_channels = self.data_rng, weights.shape[0]
-        shift = self.rng.randint(0, 20)
-        top = min(65535, 40 << shift)
-        multiplier = rng.integers(0, top + 1, out_channels).astype(np.uint16)
-        bias = rng.integers(-32768, 32768, out_channels).astype(np.int16)
-        layer = Layer(acts, weights, multiplier, bias, shift)
-        return replace(layer, count_shift=self.rng.randint(0, 4), **kwargs)
+        assert self.compared > 0, "no result was compared"

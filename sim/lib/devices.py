@@ -2,11 +2,11 @@
 
 from functools import cache
 
-from sqdm.rtl.accelerator import Accelerator
 from sqdm.rtl.address_generator import AddressGenerator
 from sqdm.rtl.config import PRESETS, Config
 from sqdm.rtl.pe_array import PeArray, PeKind
 from sqdm.rtl.sparsity_detector import SparsityDetector
+from sqdm.sim.lib.accelerator_device import STREAM, AcceleratorDevice
 from sqdm.sim.lib.launch import Device, Result
 
 #: A configuration with weight rows of two memory words, three arrays and one activation word per memory word.
@@ -31,7 +31,7 @@ DEVICES = {
     "sparse_array": (_pe_array(PeKind.SPARSE), "psums"),
     "address_generator": (lambda config: (AddressGenerator(config), {}), "requests"),
     "sparsity_detector": (lambda config: (SparsityDetector(config), {}), "table_writes"),
-    "accelerator": (lambda config: (Accelerator(config), {}), "writes"),
+    "accelerator": (lambda config: (AcceleratorDevice(config), {}), STREAM),
 }
 
 

@@ -1,71 +1,59 @@
-"""Memory behind the accelerator: random latency, idle cycles, back-pressure, and a record of what was touched."""
+"""Memory behind the accelerator's AXI port: a target of cocotbext-axi's AxiSlave that is slow or wrong on demand."""
 
-from collections import deque
+import random
 
 import numpy as np
-
-from sqdm.rtl import payloads
-from sqdm.rtl.config import Config
-from sqdm.sim.lib.pace import Pace
-from sqdm.sim.lib.streams import Sink, Source
+from cocotb.triggers import ClockCycles
 
 
 class Memory:
-    """Answers reads in order and carries out writes; fails when either leaves the regions that it may touch.
+    """Bytes from address 0 on.
 
-    Parameters: ``image`` the content, uint8, whole memory words; ``latency`` the most cycles that an answer
-    takes; ``paces`` of reads accepted, answers given and writes accepted. An agent of a `Bench`.
+    Parameters: ``clk``; ``latency``: the most cycles that the first word of a run of consecutive words takes. A write
+    changes the content only after its latency. ``image``: the content, uint8. ``reads`` and ``writes`` count words.
+    ``stray``: byte addresses outside of the image that were accessed. The word number ``fail_read`` or ``fail_write``
+    (from 0 on, since `attach`) is answered with an error; ``failed`` is its address.
     """
 
-    def __init__(self, bench, config: Config, latency: int, paces: tuple[Pace, Pace, Pace]):
-        self._bench = bench
+    def __init__(self, clk, word_bytes: int, latency: int, rng: random.Random):
+        self._clk = clk
+        self._word_bytes = word_bytes
         self._latency = latency
-        self._bus_bytes = config.bus_bytes
-        self.image = np.zeros(0, np.uint8)
-        self.readable: list[range] = []
-        self.writable: list[range] = []
+        self._rng = random.Random(rng.getrandbits(32))
+        self.attach(np.zeros(0, np.uint8))
+
+    def attach(self, image: np.ndarray):
+        """Use another content from now on, without faults."""
+        self.image = image
         self.reads = self.writes = 0
-        self._due: deque[tuple[int, int]] = deque()
-        accept, answer, write = paces
-        self._read_sink = bench.add(Sink(bench, "reads", 32, accept, self._read))
-        bench.add(self)
-        self._answers = bench.add(Source(bench, "answers", config.bus_bits, answer))
-        self._write_sink = bench.add(Sink(bench, "writes", payloads.memory_write(config), write, self._write))
+        self.stray: list[int] = []
+        self.fail_read = self.fail_write = self.failed = None
+        self._next = {"read": -1, "write": -1}
 
-    def attach(self, image: np.ndarray, readable: list[range], writable: list[range]):
-        """Use another content and other regions, word addresses, from now on; counts start at 0."""
-        self.image, self.readable, self.writable = image, readable, writable
-        self.reads = self.writes = 0
+    async def _access(self, kind: str, address: int, length: int) -> slice:
+        """Wait; then the bytes in question."""
+        first = address != self._next[kind]
+        self._next[kind] = address + length
+        cycles = self._rng.randint(0, self._latency) if first else 0
+        if cycles:
+            await ClockCycles(self._clk, cycles)
+        if length != self._word_bytes or address + length > self.image.size:
+            self.stray.append(address)
+            raise ValueError(f"{kind} of {length} bytes at {address:#x}")
+        return slice(address, address + length)
 
-    def clear(self):
-        """Forget reads that have not been answered, when the accelerator is reset."""
-        self._due.clear()
-        self._answers.clear()
-
-    @property
-    def answering(self) -> bool:
-        """Reads were accepted that have not been answered."""
-        return bool(self._due or self._answers.pending)
-
-    def _slice(self, address: int) -> slice:
-        return slice(address * self._bus_bytes, (address + 1) * self._bus_bytes)
-
-    def _read(self, address: int):
-        assert any(address in region for region in self.readable), f"word {address:#x} was read: in no region"
+    async def read(self, address: int, length: int) -> bytes:
+        place = await self._access("read", address, length)
         self.reads += 1
-        word = int.from_bytes(self.image[self._slice(address)].tobytes(), "little")
-        self._due.append((self._bench.cycle + self._bench.rng.randint(0, self._latency), word))
+        if self.fail_read == self.reads - 1:
+            self.failed = address
+            raise ValueError("read fails on demand")
+        return self.image[place].tobytes()
 
-    def _write(self, write: dict):
-        address = write["address"]
-        assert any(address in region for region in self.writable), f"word {address:#x} was written: in no region"
+    async def write(self, address: int, data: bytes):
+        place = await self._access("write", address, len(data))
         self.writes += 1
-        data = write["data"].to_bytes(self._bus_bytes, "little")
-        self.image[self._slice(address)] = np.frombuffer(data, np.uint8)
-
-    def drive(self, in_reset: bool):
-        while self._due and self._due[0][0] <= self._bench.cycle:
-            self._answers.send([self._due.popleft()[1]])
-
-    def sample(self, in_reset: bool):
-        pass
+        if self.fail_write == self.writes - 1:
+            self.failed = address
+            raise ValueError("write fails on demand")
+        self.image[place] = np.frombuffer(data, np.uint8)

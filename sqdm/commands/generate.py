@@ -21,29 +21,28 @@ def generate(config: str, out: Path, as_json: bool):
     from sqdm.register_page import register_page
     from sqdm.rtl.accelerator import Accelerator
     from sqdm.rtl.config import load_config
-    from sqdm.sim import emit
-    from sqdm.sim.library import TOP
+    from sqdm.sim.library import TOP, verilog
 
     chosen = load_config(config)
     with staged_folder(out) as folder:
         message(f"generating the {chosen.name} accelerator")
-        accelerator = Accelerator(chosen)
-        verilog = emit.to_verilog(accelerator, TOP)
-        described = manifest(TOP, accelerator, chosen, verilog)
+        text = verilog(chosen)
+        described = manifest(TOP, Accelerator(chosen), chosen, text)
         files = {
-            f"{TOP}.sv": verilog,
+            f"{TOP}.sv": text,
             "manifest.json": json.dumps(described, indent=1) + "\n",
             HEADER: c_header(chosen),
             "registers.md": register_page(),
             f"{TOP}.core": core_file(TOP, f"{TOP}.sv", HEADER, chosen),
         }
-        for name, text in files.items():
-            (folder / name).write_text(text)
+        for name, content in files.items():
+            (folder / name).write_text(content)
     result = {
         "top": TOP,
         "files": [str(out / name) for name in files],
         "parameters": described["parameters"],
         "registers": described["registers"],
+        "descriptor": described["descriptor"],
         "ports": described["ports"],
         "memory_bits": described["memory_bits"],
     }

@@ -4,7 +4,7 @@ import click
 
 from sqdm.output import json_option, progress, show, table
 
-PARTS = ("dense", "sparse", "address", "detector", "post", "all")
+PARTS = ("dense", "sparse", "address", "detector", "post", "normaliser", "map", "port", "all")
 
 
 @click.command(epilog="Example: sqdm synth --target gates --part sparse", short_help="Area of the parts.")
@@ -16,7 +16,8 @@ def synth(config: str, part: tuple[str, ...], target: str, as_json: bool):
     """Cells, flip-flops and memory bits of the parts of the accelerator.
 
     Target gates: two-input gates, multiplexers and flip-flops; area in gate equivalents (NAND gates); memories are
-    counted in bits, apart from the cells. Parts dense and sparse are one PE array each.
+    counted in bits, apart from the cells. Parts dense and sparse are one PE array each; post is the whole output path,
+    normaliser and map make codes and resample, port is the AXI4 memory port.
     """
     from sqdm.rtl.config import load_config
     from sqdm.synth.gates import synthesize

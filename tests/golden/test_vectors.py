@@ -1,51 +1,75 @@
-"""Test vectors: capture, random jobs, files."""
+"""Test vectors: capture, random operands."""
 
 import numpy as np
 import pytest
 
 from sqdm.errors import UserError
 from sqdm.golden import layers
-from sqdm.golden.conv import conv_psum
-from sqdm.golden.engine import GoldenEngine
+from sqdm.golden.formats import INT8, UINT4
 from sqdm.golden.integer import IntegerUNet
 from sqdm.golden.sample import sample
-from sqdm.golden.vectors import capture, hex_text, random_job, write_vectors
+from sqdm.golden.vectors import Vectors, capture, random_vectors
+
+#: Every kind of layer: first, last, 3x3, skips of 4 and 8 bits, the five of an attention.
+NAMES = [
+    "conv_in",
+    "conv_out",
+    "enc.4x4_block0.conv0",
+    "dec.8x8_up.conv1",
+    "dec.8x8_block1.skip",
+    "dec.4x4_block2.skip",
+]
 
 
-def read_hex(path, bits):
-    values = np.array([int(line, 16) for line in path.read_text().split()])
-    return np.where(values >= 1 << (bits - 1), values - (1 << bits), values)
+def attention_names():
+    first = next(layer.name for layer in layers.layers() if layer.name.endswith("attention.qk")).rpartition(".")[0]
+    return [f"{first}.{part}" for part in ("qk", "v", "scores", "mix", "proj")]
 
 
-#: ``vectors.capture`` asks the integer model for an engine's jobs; the integer model tells tensors instead.
-captures_jobs = pytest.mark.xfail(reason="capture needs the tensors of IntegerUNet", raises=TypeError, strict=True)
-
-
-@captures_jobs
-@pytest.mark.parametrize("name", [layer.name for layer in layers.layers()][::7])
-def test_capture_gives_the_named_layer(model, name):
-    job = capture(model, name, 0, [4])
-    layer = next(layer for layer in layers.layers() if layer.name == name)
-    assert job.name == name and job.macs == layer.macs and job.bits == layer.bits
-
-
-@captures_jobs
-def test_capture_is_the_job_of_the_run(model):
-    codes = []
+@pytest.fixture(scope="module")
+def tensors(model):
+    """Of the first evaluation of step 1 of 3, images 2 and 8."""
+    found = []
 
     def on_tensor(name, tensor):
-        if name == "dec.8x8_up.conv1/codes":
-            codes.append(tensor)
+        if name == "conv_in/codes":
+            found.append({})
+        found[-1][name] = tensor
 
     sample(model, [2, 8], 3, 6, IntegerUNet(model.arrays, on_tensor).denoise)
-    job = capture(model, "dec.8x8_up.conv1", 1, [2, 8], 6, 3)
-    assert np.array_equal(job.acts, codes[2])  # evaluations 0, 1 | 2, 3 | 4
-    assert not np.array_equal(job.acts, capture(model, "dec.8x8_up.conv1", 0, [2, 8], 6, 3).acts)
+    return found[2]  # evaluations 0, 1 | 2, 3 | 4
+
+
+@pytest.mark.parametrize("name", [*NAMES, *attention_names()])
+def test_capture_is_the_layer_of_the_run(model, tensors, name):
+    layer = next(layer for layer in layers.layers() if layer.name == name)
+    got = capture(model, name, 1, [2, 8], 6, 3)
+    assert (got.name, got.act, got.weight_bits, got.signed) == (name, layer.act, layer.weight_bits, layer.act.signed)
+    assert got.acts.shape == (2, layer.C, layer.H, layer.W)
+    assert got.weights.shape[-4:] == (layer.K, layer.C, layer.kernel, layer.kernel)
+    assert got.image_weights == name.endswith((".scores", ".mix"))
+    codes, output = tensors[f"{name}/codes"], tensors[name]
+    if name.endswith(".mix"):
+        pixel = got.acts[1, :, 2, 3]  # the probabilities of one pixel
+        assert np.array_equal(pixel, codes[1, 2 * layer.W + 3])
+    else:
+        assert np.array_equal(got.acts, codes)
+    if name.endswith(".scores"):
+        assert got.expected() is None
+        assert np.array_equal(got.psum().reshape(output.shape).transpose(0, 2, 1), output)
+    else:
+        assert np.array_equal(got.expected(), output)
+
+
+def test_capture_depends_on_the_step(model, tensors):
+    first = capture(model, "enc.8x8_block0.conv0", 0, [2, 8], 6, 3)
+    assert not np.array_equal(first.acts, tensors["enc.8x8_block0.conv0/codes"])
 
 
 def test_capture_refuses(model):
-    with pytest.raises(UserError, match=r"layer must be .*enc.8x8_block0.* not 'enc.8x8_block9.conv0'"):
+    with pytest.raises(UserError, match=r"layer must be .*enc.8x8_block0.* not 'enc.8x8_block9.conv0'") as refusal:
         capture(model, "enc.8x8_block9.conv0")
+    assert all(layer.name.rpartition(".")[2] in str(refusal.value) for layer in layers.layers())
     for step in (-1, 18, 1.5):
         with pytest.raises(UserError, match=r"step must be an integer in 0..17"):
             capture(model, "conv_in", step)
@@ -53,18 +77,35 @@ def test_capture_refuses(model):
         capture(model, "conv_in", 0, [11])
 
 
+def test_operands_out_of_range_are_refused():
+    good = random_vectors(1, 2, 3, 4, 4)
+    rest = (good.weights, good.weight_bits, good.requant)
+    with pytest.raises(ValueError, match=r"acts must lie in 0..15, not -1"):
+        Vectors("bad", good.acts - 1, UINT4, *rest)
+    with pytest.raises(ValueError, match=r"weights must lie in -7..7"):
+        Vectors("bad", good.acts, UINT4, np.full((3, 2, 3, 3), 8, np.int8), 4, None)
+    with pytest.raises(ValueError, match="requant must have 2 channels, not 3"):
+        Vectors("bad", good.acts, UINT4, good.weights[:2], 4, good.requant)
+
+
+def test_clamp_makes_8_bit_codes():
+    plain = random_vectors(3, 8, 4, 5, 5)
+    clamped = Vectors("v", plain.acts, plain.act, plain.weights, 4, plain.requant, clamp=True)
+    assert np.array_equal(clamped.expected(), np.clip(plain.expected(), INT8.low, INT8.high))
+    assert not np.array_equal(clamped.expected(), plain.expected())
+
+
 @pytest.mark.parametrize("fraction", [0.0, 0.5, 1.0])
-def test_random_job_has_the_zeros_asked_for(fraction):
-    job = random_job(3, 16, 8, 8, 8, zero_fraction=fraction)
-    assert (job.acts == 0).mean() == pytest.approx(fraction, abs=0.05 if fraction == 0.5 else 0)
-    assert np.array_equal(job.acts, random_job(3, 16, 8, 8, 8, zero_fraction=fraction).acts)
-    assert not np.array_equal(job.weights, random_job(4, 16, 8, 8, 8, zero_fraction=fraction).weights)
+def test_random_vectors_have_the_zeros_asked_for(fraction):
+    got = random_vectors(3, 16, 8, 8, 8, zero_fraction=fraction)
+    assert (got.acts == 0).mean() == pytest.approx(fraction, abs=0.05 if fraction == 0.5 else 0)
+    assert np.array_equal(got.acts, random_vectors(3, 16, 8, 8, 8, zero_fraction=fraction).acts)
+    assert not np.array_equal(got.weights, random_vectors(4, 16, 8, 8, 8, zero_fraction=fraction).weights)
 
 
-def test_random_job_signed_and_one_by_one():
-    job = random_job(1, 7, 5, 3, 3, kernel=1, zero_fraction=0.1, signed=True, batch=2)
-    assert job.acts.min() == -8 and job.acts.max() == 7 and job.weights.shape == (5, 7, 1, 1)
-    assert job.macs == 2 * 7 * 5 * 9
+def test_random_vectors_signed_and_one_by_one():
+    got = random_vectors(1, 7, 5, 3, 3, kernel=1, zero_fraction=0.1, signed=True, batch=2)
+    assert got.acts.min() == -8 and got.acts.max() == 7 and got.weights.shape == (5, 7, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -76,53 +117,9 @@ def test_random_job_signed_and_one_by_one():
         ({"seed": -1}, "seed"),
     ],
 )
-def test_random_job_refuses(changes, message):
+def test_random_vectors_refuse(changes, message):
     with pytest.raises(UserError, match=message):
-        random_job(**({"seed": 0, "C": 1, "K": 1, "H": 1, "W": 1} | changes))
-
-
-def test_hex_text_is_twos_complement():
-    assert hex_text(np.array([-8, 7, 15, 0]), 1) == "8\n7\nf\n0\n"
-    assert hex_text(np.array([-1, 258]), 8) == "ffffffff\n00000102\n"
-
-
-def test_files_hold_the_job(tmp_path):
-    job = random_job(5, 3, 4, 5, 2, signed=True, batch=2)
-    files = write_vectors(job, tmp_path / "a" / "v")
-    out = tmp_path / "a" / "v"
-    assert {path.name for path in files} == {path.name for path in out.iterdir()}
-    assert [path.name for path in (tmp_path / "a").iterdir()] == ["v"]
-    with np.load(out / "vectors.npz") as stored:
-        assert np.array_equal(stored["acts"], job.acts) and np.array_equal(stored["weights"], job.weights)
-        assert np.array_equal(stored["expected"], GoldenEngine().conv(job))
-    acts = read_hex(out / "acts.hex", 4).reshape(3, 2, 5, 2).transpose(1, 0, 2, 3)
-    weights = read_hex(out / "weights.hex", 4).reshape(3, 4, 3, 3).transpose(1, 0, 2, 3)
-    assert np.array_equal(acts, job.acts) and np.array_equal(weights, job.weights)
-    psum = read_hex(out / "psum.hex", 32).reshape(4, 2, 5, 2).transpose(1, 0, 2, 3)
-    assert np.array_equal(psum, conv_psum(acts.astype(np.int8), weights.astype(np.int8)))
-    expected = read_hex(out / "expected.hex", 16).reshape(4, 2, 5, 2).transpose(1, 0, 2, 3)
-    assert np.array_equal(expected, GoldenEngine().conv(job))
-    assert f">> {job.requant.shift})" in (out / "README.md").read_text()
-
-
-def test_files_of_a_job_without_output_stage(tmp_path):
-    write_vectors(random_job(5, 3, 4, 5, 2, requant=False), tmp_path / "v")
-    assert {path.name for path in (tmp_path / "v").iterdir()} == {
-        "vectors.npz", "acts.hex", "weights.hex", "psum.hex", "README.md",
-    }  # fmt: skip
-
-
-def test_output_that_is_taken_stays_as_it_is(tmp_path):
-    (tmp_path / "mine.txt").write_text("keep")
-    with pytest.raises(UserError, match="output folder must be new or empty"):
-        write_vectors(random_job(5, 3, 4, 5, 2), tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
-
-
-def test_output_that_cannot_be_written(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot be written"):
-        write_vectors(random_job(5, 3, 4, 5, 2), tmp_path / "file" / "v")
+        random_vectors(**({"seed": 0, "C": 1, "K": 1, "H": 1, "W": 1} | changes))
 
 
 def test_every_layer_is_in_the_shipped_arrays(model):

@@ -27,7 +27,7 @@ def test_address_generator(kind):
     device = AddressGenerator(TINY)
 
     async def bench(ctx):
-        for name in ("channels", "dense_channels", "plane_words", "act_words", "param_words"):
+        for name in ("channels", "dense_low", "plane_words", "groups", "param_words"):
             ctx.set(getattr(device.layer, name), 1)
         ctx.set(device.commands.payload.kind, kind)
         ctx.set(device.commands.valid, 1)
@@ -42,7 +42,14 @@ def test_feeder(feeder):
     device = feeder(TINY)
 
     async def bench(ctx):
-        for name, value in {"height": 2, "width": 2, "kernel3": 1, "channels": 1, "plane_rows": 16}.items():
+        for name, value in {
+            "height": 2,
+            "width": 2,
+            "kernel3": 1,
+            "channels_low": 1,
+            "groups": 1,
+            "plane_rows": 16,
+        }.items():
             ctx.set(getattr(device.jobs.payload, name), value)
         for slot in range(TINY.slots):
             ctx.set(device.act_words[slot][0], 7)
@@ -59,10 +66,10 @@ def test_output_writer():
     device = OutputWriter(TINY)
 
     async def bench(ctx):
-        ctx.set(device.channel_words, 1)
-        ctx.set(device.channels, TINY.lanes)
         await strobe(ctx, device.start)
+        ctx.set(device.words.payload.exists, 1)
         ctx.set(device.words.valid, 1)
+        assert ctx.get(device.words.ready)
         assert await cycles_until(ctx, device.writes.valid) == OutputWriter.LATENCY
 
     simulate(device, bench)
