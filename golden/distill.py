@@ -36,6 +36,7 @@ PHASES = (
     Phase(1300, 6e-4, 2e-3, 1, False, 0),
     Phase(1550, 3e-4, 2e-3, 2, True, 50),
     Phase(900, 2e-4, 1e-3, 2, True, 50),
+    Phase(450, 2e-4, 1e-3, 2, True, 50),
 )
 STEPS = sum(phase.steps for phase in PHASES)
 

@@ -20,6 +20,11 @@ def test_shares_of_the_macs():
     assert layers.macs_on_accelerator() >= 0.99 * layers.macs_total()
 
 
+def test_8bit_weights_are_those_of_the_ends_and_the_attentions_products():
+    wide = {layer.name for layer in layers.layers() if layer.weight_bits == 8 and "attention" not in layer.name}
+    assert wide == {"conv_in", "conv_out"}
+
+
 def test_listing_has_every_layer_once_in_running_order():
     names = [layer.name for layer in layers.layers()]
     assert len(names) == len(set(names)) == 2 + 28 + 7 + 2 * 5
@@ -42,7 +47,8 @@ def test_listing_has_every_layer_once_in_running_order():
         ("conv_in", INT8, 8),
         ("enc.8x8_block0.conv0", UINT4, 4),
         ("dec.4x4_block0.skip", INT4, 4),
-        ("dec.8x8_block2.skip", INT8, 8),
+        ("dec.8x8_block1.skip", INT8, 4),
+        ("dec.8x8_block2.skip", INT8, 4),
         ("dec.4x4_in0.attention.qk", INT4, 4),
         ("dec.4x4_in0.attention.scores", INT8, 8),
         ("dec.4x4_in0.attention.mix", UINT8, 8),

@@ -75,7 +75,8 @@ def test_manifest_records_the_choice_of_formats(model):
     assert set(found) == set(formats.candidates())
     small = [name for name in found if not name.endswith(("conv0", "conv1"))]
     small.sort(key=found.get)
-    assert set(small[-len(formats.EIGHT_BIT) :]) == formats.EIGHT_BIT
+    wide = formats.EIGHT_BIT | formats.EIGHT_BIT_ACTS
+    assert set(small[-len(wide) :]) == wide
     assert model.manifest["macs_4bit"] == layers.macs_4bit() >= 0.97 * model.manifest["macs_total"]
 
 
