@@ -18,8 +18,8 @@ CONFIGS = [
     Config(name="three arrays", dense_arrays=1, sparse_arrays=2, slots=2, slot_channels=128),
 ]
 TINY = PRESETS["tiny"]
-GOOD = {"CONTROL.kind": Kind.CONV, "MODE.kernel3": 1, "CHANNELS": 32, "OUT_CHANNELS": 48, "HEIGHT": 8, "WIDTH": 8, "IMAGES": 2,
-        "BUFFERS.slot_channels": 16, "BUFFERS.images": 2}  # fmt: skip
+GOOD = {"CONTROL.kind": Kind.CONV, "MODE.kernel3": 1, "CHANNELS": 32, "OUT_CHANNELS": 48, "HEIGHT": 8, "WIDTH": 8,
+        "IMAGES": 2, "BUFFERS.slot_channels": 16, "BUFFERS.images": 2}  # fmt: skip
 MAP = {"CONTROL.kind": Kind.MAP, "CHANNELS": 32, "HEIGHT": 8, "WIDTH": 8, "IMAGES": 2}
 
 

@@ -9,8 +9,11 @@ from sqdm.rtl.config import PRESETS
 from sqdm.rtl.load_scheduler import LoadScheduler
 from sqdm.rtl.payloads import LoadKind
 
-SETTINGS = {"tiles": 2, "images": 3, "buffer_images": 3, "item_rows": 32, "raw": 0, "count": 1, "two_planes": 0, "int16_acts": 0,
-            "image_weights": 0, "tile_words": 9, "weight_image_stride": 100, "act_image_stride": 40, "constant_stride": 7}  # fmt: skip
+SETTINGS = {
+    "tiles": 2, "images": 3, "buffer_images": 3, "item_rows": 32, "raw": 0, "count": 1, "two_planes": 0,
+    "int16_acts": 0, "image_weights": 0, "tile_words": 9, "weight_image_stride": 100, "act_image_stride": 40,
+    "constant_stride": 7,
+}  # fmt: skip
 
 
 async def run(ctx, device, settings, rng=None, scan=0, **pins):
@@ -59,7 +62,8 @@ def acts(settings):
 @pytest.mark.parametrize(
     "change",
     [{}, {"buffer_images": 2}, {"two_planes": 1}, {"int16_acts": 1}, {"int16_acts": 1, "constant_stride": 0},
-     {"image_weights": 1}, {"raw": 1, "images": 1, "tiles": 1}, {"two_planes": 1, "int16_acts": 1, "buffer_images": 1, "count": 0}],
+     {"image_weights": 1}, {"raw": 1, "images": 1, "tiles": 1},
+     {"two_planes": 1, "int16_acts": 1, "buffer_images": 1, "count": 0}],
     ids=str,
 )  # fmt: skip
 def test_every_load_of_a_layer(change):

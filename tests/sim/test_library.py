@@ -29,7 +29,7 @@ def test_same_content_builds_once(fake_compiler):
     messages = []
     first = library.build(TINY, messages.append)
     assert library.build(TINY, messages.append) == first
-    assert fake_compiler == ["module 16"]
+    assert fake_compiler == [f"module {TINY.lanes}"]
     assert messages == ["compiling the tiny accelerator"]
 
 
