@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from sqdm.compiler.buffers import Buffers
+from sqdm.golden.detector import count_shift
 from sqdm.golden.layout import LayerShape
-from sqdm.rtl.config import BUCKETS
 from sqdm.rtl.descriptor import Output
 
 SPARSE_SHARE = 0.30  #: policy threshold: a channel with more zeros than this share is sparse (paper)
@@ -36,7 +36,7 @@ def count_values(pixels: int) -> dict[str, int]:
     """What the sparsity detector needs for a plane with ``pixels`` counted pixels of all images."""
     return {
         "SPARSE_COUNT": int((1 - SPARSE_SHARE) * pixels),
-        "SHIFTS.count": max(0, pixels.bit_length() - (BUCKETS - 1).bit_length()),
+        "SHIFTS.count": count_shift(pixels),
     }
 
 

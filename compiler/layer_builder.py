@@ -4,18 +4,20 @@ from dataclasses import replace
 
 import numpy as np
 
-from sqdm.compiler.buffers import choose, first_split
+from sqdm.compiler.buffers import choose
 from sqdm.compiler.conv_descriptor import Place, conv_values
 from sqdm.compiler.host import NetworkHost
 from sqdm.compiler.program import Builder, Region
 from sqdm.compiler.tensors import Tensor
 from sqdm.errors import UserError
 from sqdm.golden import layout
+from sqdm.golden.detector import assign_channels, count_shift
 from sqdm.golden.formats import INT4, UINT4, WEIGHT_LIMIT
 from sqdm.golden.layers import Layer, layers
 from sqdm.golden.layout import LayerShape
 from sqdm.rtl.config import Config
 from sqdm.rtl.descriptor import Kind, Output
+from sqdm.rtl.registers import Policy
 
 
 def network_layers(all_4bit: bool) -> dict[str, Layer]:
@@ -75,7 +77,7 @@ class LayerBuilder:
             acts,
             self._weights(name, shape) if weights is None else weights,
             out,
-            table=self._tables(name, shape, first_split(shape, buffers.slot_channels)),
+            table=self._tables(name, shape, buffers.slot_channels),
             params=self._params(name, shape, output),
             output=output,
             requantise_shift=0 if output == Output.RAW else int(scalars.arrays[f"{name}/shift"]),
@@ -109,11 +111,18 @@ class LayerBuilder:
             self.host.every_level(region, lambda: self.host.params(name, shape.wide))
         return region.address
 
-    def _tables(self, name: str, shape: LayerShape, dense: int) -> int:
-        """Address of the channel tables: ascending, with a first guess of the split."""
-        content = np.tile(layout.pack_table(np.arange(shape.channels), dense, self.config), shape.planes)
+    def _tables(self, name: str, shape: LayerShape, slot_channels: int) -> int:
+        """Address of the channel tables: what the detector would make of the calibration's non-zeros."""
+        config, pixels = self.config, shape.images * shape.in_pixels
+        shares = self.host.scalars.arrays[f"{name}/nonzeros"][-shape.planes :]
+        content = []
+        for plane in np.repeat(shares, shape.channels // shares.shape[1], axis=1):
+            counts = np.round(plane * pixels).astype(np.int64)
+            slots = (config.dense_slots, config.sparse_slots, slot_channels)
+            order, dense = assign_channels(counts, Policy.BALANCED, 0, count_shift(pixels), pixels, *slots)
+            content.append(layout.pack_table(order, dense, config, counts))
         sizes = {"channels": shape.channels, "planes": shape.planes}
-        return self.builder.store(f"{name}.tables", content, "tables", **sizes).address
+        return self.builder.store(f"{name}.tables", np.concatenate(content), "tables", **sizes).address
 
     def static_constants(self, consumer: str, channels: int) -> tuple[Region, int]:
         """Constants that do not depend on the data, the same for all images."""

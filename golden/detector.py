@@ -12,6 +12,11 @@ def channel_counts(acts: np.ndarray) -> np.ndarray:
     return np.count_nonzero(acts, axis=(0, 2, 3)).astype(np.int64)
 
 
+def count_shift(pixels: int) -> int:
+    """The shift that spreads counts of 0..``pixels`` over the buckets."""
+    return max(0, pixels.bit_length() - (BUCKETS - 1).bit_length())
+
+
 def channel_order(counts: np.ndarray, policy: Policy, sparse_count: int, count_shift: int) -> np.ndarray:
     """Channels by descending bucket, ties by ascending number; with policy threshold all dense ones come first."""
     counts = np.asarray(counts, np.int64)

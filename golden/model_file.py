@@ -26,7 +26,7 @@ DEFAULT = Path(__file__).parent / "models" / "digits"
 MANIFEST = "manifest.json"
 INTEGER, FLOAT, CLASSIFIER = "integer.npz", train.CHECKPOINT, "classifier.npz"
 FILES = (INTEGER, FLOAT, CLASSIFIER)
-FORMAT = 3
+FORMAT = 4
 PACKED = "/weights4"
 
 
@@ -149,6 +149,9 @@ def check_complete(model: Model) -> None:
     for name in ("conv_in/weights", "conv_out/weights"):
         if model.arrays[name].ndim != 4:
             raise ValueError(f"{name} must have 4 dimensions, not {model.arrays[name].ndim}")
+    for layer in layers.layers():
+        if model.arrays[f"{layer.name}/nonzeros"].shape != (layer.act.bits // 4, layer.C):
+            raise ValueError(f"{layer.name}/nonzeros must be one share per plane and channel")
 
 
 def read_manifest(path: Path) -> dict:

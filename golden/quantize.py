@@ -14,6 +14,7 @@ import sqdm
 from sqdm.errors import UserError
 from sqdm.golden import classifier, distill, evaluate, layers, lower, model_file, train
 from sqdm.golden.integer import IntegerUNet
+from sqdm.golden.nonzeros import nonzero_shares
 
 MSE_SEED = 1000
 CLASSIFIER_SEED = 0
@@ -135,6 +136,7 @@ def quantize(
     out = prepare_folder(Path(out_dir))
     student = distill.distill(net, seed, steps, lambda done, _: report("distil", done, steps))
     arrays = lower.lower(student, seed)
+    arrays |= nonzero_shares(arrays)
     judge = classifier.fit(CLASSIFIER_SEED)
     total = 2 * images * len(seeds)
     figures = measure(net, arrays, judge, images, seeds, lambda done: report("measure", done, total))
