@@ -98,7 +98,7 @@ def test_manifest_is_not_json(copy):
 @pytest.mark.parametrize("content", ["[]", "{}", '{"format": 99}'])
 def test_manifest_of_another_format(copy, content):
     (copy / "manifest.json").write_text(content)
-    refused(copy, "must be an object with format 3")
+    refused(copy, "must be an object with format 4")
 
 
 @pytest.mark.parametrize("entry", [None, 3, {"sha256": 5, "bytes": 1}, {"sha256": "00"}])
