@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from . import payloads
 from .config import STRIDE_BITS, Config
+from .job_scheduler import IMAGES_AHEAD
 from .payloads import HIGH, LOW, LoadKind
 
 
@@ -39,8 +40,9 @@ class LoadScheduler(wiring.Component):
     """Issues PARAMS and the first WEIGHTS, then ACTS and WEIGHTS as the buffers get free.
 
     Activations of few images ahead go before the next output tile's weights, since an image is loaded faster (but not
-    before an image's own weights, without which it would only wait). When all images fit the activation buffers they
-    are loaded once and stay for all tiles. A plane HIGH is loaded before its LOW.
+    before an image's own weights, without which it would only wait). So the second tile's weights also wait for ``go``,
+    unless there are so few images that the arrays would soon wait for them. When all images fit the activation buffers
+    they are loaded once and stay for all tiles. A plane HIGH is loaded before its LOW.
 
     Parameters
     ----------
@@ -164,9 +166,13 @@ class LoadScheduler(wiring.Component):
 
         acts_ready = Signal()
         weights_ready = Signal()
+        first_weights = Signal()
+        held = Signal()  # activations will come first as soon as they may
         m.d.comb += [
+            first_weights.eq((weight_tile == 0) & (weight_image == 0)),
+            held.eq(~self.go & (settings.images >= IMAGES_AHEAD)),
             acts_ready.eq(acts_left & self.go & (self.act_free | scanning)),
-            weights_ready.eq(weights_left & self.weight_free),
+            weights_ready.eq(weights_left & self.weight_free & (first_weights | settings.image_weights | ~held)),
             self.acts_issued.eq(acts_done & ~scanning),
             self.weights_issued.eq(accepted & (command.kind == LoadKind.WEIGHTS) & last_plane),
         ]
@@ -195,7 +201,6 @@ class LoadScheduler(wiring.Component):
                     m.next = "CHOOSE"
             with m.State("CHOOSE"):
                 m.d.sync += plane.eq(first_plane)
-                first_weights = (weight_tile == 0) & (weight_image == 0)
                 with m.If(~weights_left & ~acts_left):
                     m.next = "FINISHED"
                 with m.Elif(weights_ready & (first_weights | ~acts_ready | ~self.act_low | settings.image_weights)):
