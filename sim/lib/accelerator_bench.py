@@ -193,8 +193,8 @@ class AcceleratorBench(Bench):
         spent = int(get_sim_time("ns") - self.begun) // PERIOD_NS
         await self.quiet()
         assert await self.status() == {"busy": 0, "done": 1, "waiting": 0, "code": Status.OK}, await self.status()
-        ran = self.program.descriptors[-2]["CONTROL.tag"]
-        assert await self.load("TAG") == ran, f"TAG must be {ran}, not {await self.load('TAG')}"
+        end = self.program.descriptors[-1]["CONTROL.tag"]
+        assert await self.load("TAG") == end, f"TAG must be {end}, not {await self.load('TAG')}"
         self.compare()
         return await self._counters(spent, stops)
 

@@ -20,7 +20,7 @@ def test_codec_packs_like_the_layout():
     tag = {key: rng.getrandbits(Codec(field.shape).width) for key, field in payloads.load_tag(TINY)}
     tag["kind"] = 3
     value = {"address": 0xDEADBEEF, "tag": tag}
-    bits = layout.const({"address": 0xDEADBEEF, "tag": tag | {"kind": payloads.LoadKind.SCAN}}).as_bits()
+    bits = layout.const({"address": 0xDEADBEEF, "tag": tag | {"kind": payloads.LoadKind.CONSTANTS}}).as_bits()
     assert Codec(layout).pack(value) == bits
     assert Codec(layout).unpack(bits) == value
 

@@ -10,18 +10,21 @@ from sqdm.golden.layout import LayerShape
 from sqdm.rtl.config import PRESETS
 
 DEFAULT, TINY = PRESETS["default"], PRESETS["tiny"]
+#: Four slots in each pool.
+EVEN = replace(DEFAULT, dense_arrays=2, sparse_arrays=2)
 
 
-def shape(channels, height=8, width=8, images=4, taps=9, two_planes=False, config=DEFAULT):
+def shape(channels, height=8, width=8, images=4, taps=9, two_planes=False, config=EVEN):
     return LayerShape(config, channels, 32, height, width, images, taps, two_planes)
 
 
 def test_either_pool_may_take_all_channels_if_the_weights_fit():
-    assert slot_depths(shape(128))[0] == 32  # 4 slots in each pool
+    assert slot_depths(shape(128))[0] == 32
     assert slot_depths(shape(512)) == [64]  # 576 rows hold 64 channels of a 3x3 layer; 8 slots need 64
     assert slot_depths(shape(512, taps=1))[0] == 128
     assert slot_depths(shape(256, two_planes=True)) == [32]
     assert slot_depths(shape(200)) == [50, 48, 32]
+    assert slot_depths(shape(128, config=DEFAULT))[0] == 64  # 2 dense slots, 6 sparse ones
 
 
 def test_channels_that_no_slot_can_hold_are_refused():
@@ -53,12 +56,13 @@ def test_strips_are_few_and_about_equal():
         Strip(25, 7, True, False),
     ]
     assert [strip.height for strip in strips(shape(512, 3, 64, images=1))] == [3]
-    assert strips(shape(64, 40, 32, config=replace(DEFAULT, max_size=32)))[0].height == 20
+    assert strips(shape(64, 40, 32, config=replace(EVEN, max_size=32)))[0].height == 20
     assert {strip.halo for strip in strips(shape(512, 32, 32, taps=1))} == {0}
 
 
 def test_the_first_split_is_legal():
     assert first_split(shape(64), 16) == 24  # 40% are 25.6: 6 steps of 4
+    assert first_split(shape(64, config=DEFAULT), 32) == 26  # 13 steps of 2, of the 40% nearest
     assert first_split(shape(512), 64) == 256  # 64 channels in each of 4 sparse slots, no more
     assert first_split(shape(1), 1) == 0
     assert first_split(shape(64, config=PRESETS["dense"]), 8) == 64

@@ -13,7 +13,7 @@ TINY = PRESETS["tiny"]
 def fake_compiler(monkeypatch, tmp_path):
     """An empty cache and a compiler that only notes that it ran."""
     monkeypatch.setenv("SQDM_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(library, "verilog", lambda config: f"module {config.lanes}")
+    monkeypatch.setattr(library, "verilog", lambda config: f"module {config.name}")
     ran = []
 
     def compile_(text, config, final):
@@ -29,7 +29,7 @@ def test_same_content_builds_once(fake_compiler):
     messages = []
     first = library.build(TINY, messages.append)
     assert library.build(TINY, messages.append) == first
-    assert fake_compiler == [f"module {TINY.lanes}"]
+    assert fake_compiler == ["module tiny"]
     assert messages == ["compiling the tiny accelerator"]
 
 
@@ -37,7 +37,7 @@ def test_changed_verilog_or_harness_builds_again(fake_compiler, monkeypatch, tmp
     paths = {library.build(TINY), library.build(PRESETS["default"])}
     harness = tmp_path / "harness.cpp"
     harness.write_text("// another")
-    monkeypatch.setattr(library, "HARNESS", harness)
+    monkeypatch.setattr(library, "HARNESS", (harness, *library.HARNESS[1:]))
     paths.add(library.build(TINY))
     assert len(paths) == len(fake_compiler) == 3
 
