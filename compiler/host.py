@@ -11,6 +11,7 @@ import numpy as np
 from sqdm.compiler.conv_descriptor import Place
 from sqdm.compiler.program import HostStep, Region
 from sqdm.golden import layout, planes, sampler
+from sqdm.golden.layout import LayerShape
 from sqdm.golden.scalars import Scalars
 from sqdm.rtl.config import Config
 
@@ -38,10 +39,14 @@ class NetworkHost:
         self._blocks: set[str] = set()
         self._levels: list[Callable[[np.ndarray], None]] = []
 
-    def params(self, layer: str, wide: bool) -> np.ndarray:
-        """The requantisation parameters of a layer at the current noise level."""
+    def params(self, layer: str, shape: LayerShape) -> np.ndarray:
+        """The requantisation parameters of a layer that runs as ``shape``, at the current noise level.
+
+        Over rows every row of an output channel has the channel's.
+        """
         multiplier, _, bias = self.scalars.requant(layer, self.level)
-        return layout.pack_params(multiplier, bias, self.config, wide)
+        rows = shape.out_channels // multiplier.size
+        return layout.pack_params(multiplier.repeat(rows), bias.repeat(rows), self.config, shape.wide)
 
     def static_constants(self, consumer: str) -> np.ndarray:
         """Constants of one image that do not depend on the data, at the current noise level."""
@@ -82,12 +87,19 @@ class NetworkHost:
         memory[region.address : region.address + packed.size] = packed.reshape(-1)
 
     def normalise_step(
-        self, consumers: dict[str, Region], statistics: int, channels: int, pixels: int, repeats: int, block: str | None
+        self,
+        consumers: dict[str, Region],
+        statistics: int,
+        channels: int,
+        pixels: int,
+        repeats: int,
+        block: str | None,
+        copies: int,
     ) -> HostStep:
         """At a WAIT: constants of ``consumers`` from the statistics (N, ``channels``) at that address.
 
         Every pixel counts ``repeats`` times (after a nearest-neighbour enlargement); ``block``: whose adaptive
-        scale and shift apply.
+        scale and shift apply. Each channel's constants are stored ``copies`` times, for consumers that run over rows.
         """
         if block is not None:
             self._blocks.add(block)
@@ -101,7 +113,7 @@ class NetworkHost:
             adaptive = None if block is None else self._adaptive[block]
             for consumer, region in consumers.items():
                 a, b = self.scalars.constants(consumer, sums, pixels, adaptive, self.level)
-                packed = layout.pack_constants(a, b, self.config)
+                packed = layout.pack_constants(a.repeat(copies, axis=1), b.repeat(copies, axis=1), self.config)
                 memory[region.address : region.address + packed.size] = packed.reshape(-1)
 
         return step

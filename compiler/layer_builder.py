@@ -8,6 +8,7 @@ from sqdm.compiler.buffers import choose
 from sqdm.compiler.conv_descriptor import Place, conv_values
 from sqdm.compiler.host import NetworkHost
 from sqdm.compiler.program import Builder, Region
+from sqdm.compiler.rows import over_rows, row_weights
 from sqdm.compiler.tensors import Tensor
 from sqdm.errors import UserError
 from sqdm.golden import layout
@@ -43,11 +44,12 @@ class LayerBuilder:
         self.layers = layers
 
     def shape(self, name: str) -> LayerShape:
-        """The sizes of a layer."""
+        """The sizes of a layer as it runs: the last one, with a single output channel, over rows where that fits."""
         layer = self.layers[name]
         wide, two_planes = layer.weight_bits == 8, layer.act.bits == 8
         sizes = (layer.C, layer.K, layer.H, layer.W, self.host.images, layer.kernel**2)
-        return LayerShape(self.config, *sizes, two_planes, wide)
+        shape = LayerShape(self.config, *sizes, two_planes, wide)
+        return over_rows(shape) if name == "conv_out" else shape
 
     def conv(
         self,
@@ -85,6 +87,7 @@ class LayerBuilder:
             residual=residual,
             statistics=statistics,
             signed_acts=layer.act.signed,
+            halo_top=bool(shape.halo),
             image_weights=weights is not None,
             update=weights is None,
         )
@@ -94,7 +97,9 @@ class LayerBuilder:
         """The layer's own weights in memory."""
         limit = WEIGHT_LIMIT[8 if shape.wide else 4]
         weights = np.clip(self.host.scalars.arrays[f"{name}/weights"], -limit, limit)
-        if shape.channels != weights.shape[1]:  # unfolded
+        if shape.halo:
+            weights = row_weights(weights, self.layers[name].H)
+        elif shape.channels != weights.shape[1]:  # unfolded
             weights = weights.reshape(len(weights), shape.channels, 1, 1)
         packed = layout.pack_weights(weights, self.config, shape.wide)
         region = self.builder.store(f"{name}.weights", packed, "weights", run=packed.shape[-1])
@@ -105,10 +110,10 @@ class LayerBuilder:
         if output == Output.RAW:
             content = np.zeros(shape.param_words * self.config.bus_bytes, np.uint8)
         else:
-            content = self.host.params(name, shape.wide)
+            content = self.host.params(name, shape)
         region = self.builder.store(f"{name}.params", content, "params", channels=shape.out_channels)
         if output != Output.RAW and self.host.has_levels(name):
-            self.host.every_level(region, lambda: self.host.params(name, shape.wide))
+            self.host.every_level(region, lambda: self.host.params(name, shape))
         return region.address
 
     def _tables(self, name: str, shape: LayerShape, slot_channels: int) -> int:
@@ -137,13 +142,15 @@ class LayerBuilder:
 
         ``block``: whose adaptive scale and shift apply.
         """
-        size = layout.constant_bytes(x.channels, self.config)
+        channels = self.shape(consumers[0]).channels
+        size = layout.constant_bytes(channels, self.config)
         regions = {
             consumer: self.builder.allocate(
-                f"{consumer}.constants", size * self.host.images, "constants", channels=x.channels, image_stride=size
+                f"{consumer}.constants", size * self.host.images, "constants", channels=channels, image_stride=size
             )
             for consumer in consumers
         }
-        step = self.host.normalise_step(regions, x.statistics, x.channels, x.pixels, x.repeats, block)
+        copies = channels // x.channels
+        step = self.host.normalise_step(regions, x.statistics, x.channels, x.pixels, x.repeats, block, copies)
         self.builder.wait(f"constants {', '.join(consumers)}", step)
         return [(region, size) for region in regions.values()]

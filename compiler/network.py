@@ -1,6 +1,6 @@
 """The digits network as a program: one run is one evaluation of N images of one noise level."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -10,8 +10,9 @@ from sqdm.compiler.host import NetworkHost
 from sqdm.compiler.layer_builder import LayerBuilder, network_layers
 from sqdm.compiler.prefetch import allow_prefetch
 from sqdm.compiler.program import Builder, Program
+from sqdm.compiler.rows import PAIR
 from sqdm.compiler.rules import BadDescriptorError, check
-from sqdm.compiler.tensors import Tensor, Tensors
+from sqdm.compiler.tensors import Tensor, Tensors, output_name
 from sqdm.errors import UserError
 from sqdm.golden import planes
 from sqdm.golden.layers import Layer
@@ -79,8 +80,9 @@ class _Network:
         self.layers = network_layers(all_4bit)
         self.builder = Builder(config)
         self.host = NetworkHost(arrays, images, config)
-        self.tensors = Tensors(self.builder, images)
         self.add = LayerBuilder(self.builder, self.host, self.layers)
+        over_rows = self.add.shape("conv_out").halo  # then a pair of rows is a channel: one stride through an image
+        self.tensors = Tensors(self.builder, images, [output_name(DECODER[-1])] if over_rows else ())
 
     def network(self) -> None:
         """All layers."""
@@ -89,9 +91,7 @@ class _Network:
             if spec.concat:
                 x = self.tensors.concatenated(f"{spec.name}/input")
             x = self.block(spec, x)
-        out = self.tensors.new("conv_out", 1, x.height, x.width, statistics=False)
-        (constants,) = self.add.wait_for_constants(["conv_out"], x)
-        self.add.conv("conv_out", x.place, out.place, constants)
+        self.last(x)
 
     def first(self) -> Tensor:
         """The first convolution on codes that the host writes."""
@@ -103,6 +103,16 @@ class _Network:
         acts = Place(region.address, plane * self.images, plane)
         self.add.conv("conv_in", acts, y.place, statistics=y.statistics)
         return y
+
+    def last(self, x: Tensor) -> None:
+        """The last convolution, whose channels are rows of ``x`` and of the result where that fits."""
+        out = self.tensors.new("conv_out", 1, x.height, x.width, statistics=False)
+        (constants,) = self.add.wait_for_constants(["conv_out"], x)
+        acts, rows = x.place, out.place
+        if self.add.shape("conv_out").halo:
+            row = 2 * x.width
+            acts, rows = replace(acts, stride=PAIR * row), replace(rows, stride=row)
+        self.add.conv("conv_out", acts, rows, constants)
 
     def block(self, spec: BlockSpec, x: Tensor) -> Tensor:
         """One block: INT16 stream in and out."""

@@ -1,5 +1,6 @@
 """INT16 tensors of the network in memory; those that the decoder concatenates lie behind each other from the start."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,12 +64,16 @@ def concatenations() -> dict[str, tuple[str, int, int]]:
 
 
 class Tensors:
-    """Allocates tensors for ``images`` images; ``made`` has all of them by name."""
+    """Allocates tensors for ``images`` images; ``made`` has all of them by name.
 
-    def __init__(self, builder: Builder, images: int):
+    Channels are whole runs of all images; in the tensors named in ``by_image`` images are whole runs of all channels.
+    """
+
+    def __init__(self, builder: Builder, images: int, by_image: Collection[str] = ()):
         self.made: dict[str, Tensor] = {}
         self._builder = builder
         self._images = images
+        self._by_image = by_image
         self._homes = concatenations()
         self._shared: dict[str, Tensor] = {}
 
@@ -98,18 +103,18 @@ class Tensors:
         return tensor
 
     def _allocate(self, name: str, channels: int, height: int, width: int, statistics: bool, raw: bool) -> Tensor:
-        """A region for a tensor and one for its statistics; channels are whole runs of all images."""
+        """A region for a tensor and one for its statistics."""
         config = self._builder.config
         plane = (planes.raw_bytes if raw else planes.int16_bytes)(height * width, config)
+        strides = (plane, plane * channels) if name in self._by_image else (plane * self._images, plane)
         sizes = {"channels": channels, "images": self._images, "height": height, "width": width}
-        region = self._region(name, plane * channels, "raw" if raw else "int16", sizes | {"image_stride": plane})
+        region = self._region(name, plane * channels, "raw" if raw else "int16", sizes | {"image_stride": strides[1]})
         sums = None
         if statistics:
             sums = self._region(
                 f"{name}.statistics", channels * layout.statistics_bytes(config), "statistics", sizes
             ).address
-        place = Place(region.address, plane * self._images, plane)
-        return Tensor(name, place, channels, height, width, sums, raw=raw)
+        return Tensor(name, Place(region.address, *strides), channels, height, width, sums, raw=raw)
 
     def _region(self, name: str, image_bytes: int, kind: str, sizes: dict[str, int]) -> Region:
         return self._builder.allocate(name, image_bytes * self._images, kind, **sizes)

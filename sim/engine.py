@@ -163,7 +163,7 @@ class RtlEngine(IntegerUNet):
             batch.dense_4bit.evaluate(*inputs)
         return batch.main.evaluate(*inputs)
 
-    def _record(self, tables: list[dict[str, tuple[int, np.ndarray]]], before: bool) -> None:
+    def _record(self, tables: list[dict[str, tuple[float, np.ndarray]]], before: bool) -> None:
         """Channel tables of all batches: before an evaluation they say how it runs, after it what it counted."""
         weights = [batch.count for batch in self.batches]
         for name, (_, shares) in tables[0].items():

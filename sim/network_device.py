@@ -73,19 +73,21 @@ class NetworkDevice:
         if self.lock_step:
             self.lock_step.resume(memory)
 
-    def tables(self) -> dict[str, tuple[int, np.ndarray]]:
+    def tables(self) -> dict[str, tuple[float, np.ndarray]]:
         """Of each layer with a changing table: its dense channels, and the share of zeros of each when last counted.
 
-        An 8-bit layer has twice its channels: the high digits, then the low ones.
+        An 8-bit layer has twice its channels: the high digits, then the low ones. The parts of a channel that a layer
+        over rows takes apart are put together, so that it may have a fraction of a dense channel.
         """
         found = {}
         for descriptor in self.sorting():
             shape = access.conv_shape(descriptor, self.program.config)
             planes = access.read_tables(descriptor, self.memory, shape)[::-1]
-            counts = np.concatenate([counts for _, _, counts in planes])
+            parts = shape.channels // self.program.layers[descriptor.name].C
+            counts = np.concatenate([counts for _, _, counts in planes]).reshape(-1, parts).sum(axis=1)
             found[descriptor.name] = (
-                sum(dense for _, dense, _ in planes),
-                1 - counts / (shape.images * shape.in_pixels),
+                sum(dense for _, dense, _ in planes) / parts,
+                1 - counts / (shape.images * shape.in_pixels * parts),
             )
         return found
 

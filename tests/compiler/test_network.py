@@ -20,6 +20,8 @@ from sqdm.rtl.descriptor import Kind, Resample
 DEFAULT = PRESETS["default"]
 #: Few slots, many lanes and a narrow bus: two groups of 16 channels in every key row, other strides everywhere.
 OTHER = Config(name="other", slots=2, lanes=64, bus_bits=64, max_channels=128, max_out_channels=128, slot_channels=96)
+#: Accumulators too narrow for 128 channels of 8 bits: the last layer is a plain convolution.
+PLAIN = Config(name="plain", acc_bits=22, max_channels=128)
 N = 2
 
 
@@ -58,7 +60,7 @@ def codes_in(program, memory, name, channels, pixels, signed):
     return planes.unpack_codes(packed, pixels, signed, two_planes=True)
 
 
-@pytest.mark.parametrize("config", [DEFAULT, OTHER], ids=lambda config: config.name)
+@pytest.mark.parametrize("config", [DEFAULT, OTHER, PLAIN], ids=lambda config: config.name)
 def test_every_tensor_is_that_of_the_integer_model(arrays, config):
     program = compile_network(arrays, N, config)
     memory, machine = program.new_memory(), Machine(config)
@@ -121,6 +123,20 @@ def test_one_descriptor_for_each_layer_and_one_wait_for_each_normalisation(progr
 
 def test_every_layer_is_prepared_while_the_one_before_runs(program):
     assert all(d["CONTROL.prefetch"] for d in program.descriptors if d.kind == Kind.CONV)
+
+
+@pytest.mark.parametrize(
+    ("config", "sizes", "strides"),
+    [(DEFAULT, (128, 8, 1, 8), (32, 32 * 128, 16, 128)), (PLAIN, (32, 1, 8, 8), (N * 128, 128, N * 128, 128))],
+    ids=lambda value: value.name if isinstance(value, Config) else "",
+)
+def test_last_layer_runs_over_rows_where_that_fits(arrays, config, sizes, strides):
+    program = compile_network(arrays, N, config)
+    (last,) = (d for d in program.descriptors if d.name == "conv_out")
+    assert tuple(last[key] for key in ("CHANNELS", "OUT_CHANNELS", "HEIGHT", "WIDTH")) == sizes
+    assert last["MODE.halo_top"] == (sizes[2] == 1) and not last["MODE.halo_bottom"]
+    assert tuple(last[f"{of}_{name}"] for of in ("ACT", "OUT") for name in ("STRIDE", "IMAGE_STRIDE")) == strides
+    assert program.layers["conv_out"].macs == layers()[-1].macs
 
 
 def test_concatenated_tensors_are_neighbours(program):
