@@ -1,29 +1,25 @@
 """The core: everything between the registers and the memory port."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from . import layer_settings, payloads
 from .address_generator import AddressGenerator
+from .compute import Compute
 from .config import Config
 from .descriptor_reader import DescriptorReader
-from .job_scheduler import JobScheduler
 from .layer_setup import LayerSetup
 from .load_scheduler import LoadScheduler
 from .loader import Loader
 from .map_engine import MapEngine
 from .normaliser import Normaliser
 from .output_path import OutputPath
-from .pe_array import PeArray, PeKind
-from .psum_join import PsumJoin
 from .run_counters import CAUSES
 from .running_layer import RunningLayer
 from .sequencer import Sequencer
 from .table_control import TableControl
 from .table_reader import TableReader
-
-DEPTHS = ("dense_low", "dense_high", "sparse_low", "sparse_high")  #: channels per slot, by pool and plane
 
 
 class Reader(enum.IntEnum):
@@ -107,16 +103,11 @@ class Core(wiring.Component):
         m.submodules.addresses = addresses = AddressGenerator(config)
         m.submodules.loader = loader = Loader(config)
         m.submodules.normaliser = normaliser = Normaliser(config)
-        m.submodules.jobs = jobs = JobScheduler(config)
-        m.submodules.join = join = PsumJoin(config, config.arrays)
+        m.submodules.compute = compute = Compute(config)
         m.submodules.outputs = outputs = OutputPath(config)
         m.submodules.map = mapper = MapEngine(config)
         m.submodules.tables = tables = TableControl(config)
         m.submodules.running_layer = running = RunningLayer(config)
-        kinds = [PeKind.DENSE] * config.dense_arrays + [PeKind.SPARSE] * config.sparse_arrays
-        arrays = [PeArray(config, kind, number * config.slots) for number, kind in enumerate(kinds)]
-        for number, (kind, array) in enumerate(zip(kinds, arrays, strict=True)):
-            m.submodules[f"{kind.name.lower()}_array_{number}"] = array
 
         clients = {
             Reader.DESCRIPTORS: (descriptors.reads, descriptors.answers),
@@ -132,9 +123,9 @@ class Core(wiring.Component):
 
         layer = descriptors.descriptor
         run, begin = running.layer, running.begin
-        self._preparation(m, layer, sequencer, descriptors, setup, table_reader, loads, addresses, loader, jobs)
+        self._preparation(m, layer, sequencer, descriptors, setup, table_reader, loads, addresses, loader, compute)
         self._labels(m, layer, sequencer, table_reader, addresses, tables, running)
-        updated = self._counting(m, layer, setup.sizes, sequencer, loader, jobs, tables, running)
+        self._counting(m, layer, setup.sizes, sequencer, loader, compute, tables, running)
         self._normalising(m, layer, setup.sizes, run, sequencer, normaliser, loader, mapper)
         m.d.comb += [
             running.descriptor.eq(layer),
@@ -146,32 +137,23 @@ class Core(wiring.Component):
         ]
 
         # Jobs.
+        wiring.connect(m, loader.activation_writes, compute.activation_writes)
+        wiring.connect(m, loader.weight_writes, compute.weight_writes)
         m.d.comb += [
-            jobs.start.eq(begin & ~run.outputs.map),
-            jobs.template.eq(run.job),
-            jobs.tiles.eq(run.sizes.tiles),
-            jobs.item_rows.eq(run.sizes.item_rows),
-            jobs.acts_issued.eq(loads.acts_issued),
-            jobs.weights_issued.eq(loads.weights_issued),
-            jobs.acts_loaded.eq(loader.acts_loaded & ~sequencer.scanning),
-            jobs.weights_loaded.eq(loader.weights_loaded),
-            jobs.array_finished.eq(Cat(array.finished for array in arrays)),
-            loads.act_free.eq(jobs.act_free),
-            loads.act_low.eq(jobs.act_low),
-            loads.weight_free.eq(jobs.weight_free),
+            compute.start.eq(begin & ~run.outputs.map),
+            compute.layer.eq(run),
+            compute.acts_issued.eq(loads.acts_issued),
+            compute.weights_issued.eq(loads.weights_issued),
+            compute.acts_loaded.eq(loader.acts_loaded & ~sequencer.scanning),
+            compute.weights_loaded.eq(loader.weights_loaded),
+            loads.act_free.eq(compute.act_free),
+            loads.act_low.eq(compute.act_low),
+            loads.weight_free.eq(compute.weight_free),
+            self.ops.eq(compute.ops),
         ]
-        for name in ("images", "buffer_images", "image_weights", *DEPTHS):
-            m.d.comb += getattr(jobs, name).eq(run[name])
-        for number, array in enumerate(arrays):
-            wiring.connect(m, jobs.jobs[number], array.jobs)
-            wiring.connect(m, array.psums, join.array_psums[number])
-            for name in ("activation_writes", "weight_writes"):
-                source, sink = getattr(loader, name), getattr(array, name)
-                m.d.comb += [sink.valid.eq(source.valid), sink.payload.eq(source.payload)]
-            m.d.comb += self.ops[number].eq(array.ops)
 
         # Outputs.
-        wiring.connect(m, join.psums, outputs.psums)
+        wiring.connect(m, compute.psums, outputs.psums)
         wiring.connect(m, mapper.words, outputs.map_words)
         wiring.connect(m, loader.param_writes, outputs.param_writes)
         m.d.comb += [outputs.settings.eq(run.outputs), outputs.start.eq(begin)]
@@ -180,20 +162,20 @@ class Core(wiring.Component):
         # Completion, and what the cycles are charged to.
         computed = Signal()
         m.d.comb += [
-            computed.eq(jobs.finished & ~mapper.running & ~begin),
-            sequencer.complete.eq(computed & outputs.finished & updated & self.writes_idle),
-            self.blocked.eq(Cat(array.blocked for array in arrays).any()),
-            self.running.eq(jobs.running),
-            self.resting.eq(sequencer.waiting & ~jobs.loading & addresses.commands.ready),
-            self.waits_weights.eq(jobs.waits_weights | (sequencer.waiting & ~self.resting)),
-            self.waits_acts.eq(jobs.waits_acts),
+            computed.eq(compute.finished & ~mapper.running & ~begin),
+            sequencer.complete.eq(computed & outputs.finished & tables.stored & self.writes_idle),
+            self.blocked.eq(compute.blocked),
+            self.running.eq(compute.running),
+            self.resting.eq(sequencer.waiting & ~compute.loading & addresses.commands.ready),
+            self.waits_weights.eq(compute.waits_weights | (sequencer.waiting & ~self.resting)),
+            self.waits_acts.eq(compute.waits_acts),
             self.mapping.eq(mapper.running),
             self.draining.eq(computed & ~(outputs.finished & self.writes_idle)),
             self.detecting.eq(sequencer.scanning | ~tables.idle),
         ]
         return m
 
-    def _preparation(self, m, layer, sequencer, descriptors, setup, table_reader, loads, addresses, loader, jobs):
+    def _preparation(self, m, layer, sequencer, descriptors, setup, table_reader, loads, addresses, loader, compute):
         """From the descriptor to the first weights."""
         config = self._config
         wiring.connect(m, addresses.requests, loader.requests)
@@ -227,7 +209,7 @@ class Core(wiring.Component):
             loads.start.eq(sequencer.load_start),
             loads.scan.eq(sequencer.load_scan),
             loads.go.eq(sequencer.load_go),
-            sequencer.load_finished.eq(loads.finished & ~jobs.loading),
+            sequencer.load_finished.eq(loads.finished & ~compute.loading),
             loader.int16_acts.eq(layer.mode.int16_acts),
         ]
         commands = addresses.commands
@@ -280,30 +262,21 @@ class Core(wiring.Component):
             addresses.table_writes.payload.eq(Mux(from_memory.valid, from_memory.payload, tables.entries.payload)),
         ]
 
-    def _counting(self, m, layer, layer_sizes, sequencer, loader, jobs, tables, running):
-        """When a layer's activations have all been counted: those of a scan, those of a run.
-
-        Returns 1 when the tables of the running layer are stored or need not be.
-        """
-        scanned = Signal.like(running.layer.images)
-        stored = Signal()  # the sort of the running layer has begun
-        with m.If(sequencer.load_scan):
-            m.d.sync += scanned.eq(0)
-        with m.Elif(loader.acts_loaded):
-            m.d.sync += scanned.eq(scanned + 1)
-        with m.If(running.begin):
-            m.d.sync += stored.eq(0)
-        with m.Elif(tables.store_sort):
-            m.d.sync += stored.eq(1)
+    def _counting(self, m, layer, layer_sizes, sequencer, loader, compute, tables, running):
+        """Counts what is loaded; sorts the channels of a scan, and those of a run."""
         wiring.connect(m, loader.counted_words, tables.words)
         layer_settings.connect_update(m, self._config, tables.prepared, layer, layer_sizes)
         m.d.comb += [
             tables.policy.eq(self.policy),
             tables.running.eq(running.layer.updates),
             tables.scan_sort.eq(sequencer.scan_sort),
-            tables.store_sort.eq(running.layer.update & ~stored & jobs.acts_complete & ~running.begin),
-            sequencer.scan_complete.eq(scanned == layer.images),
+            tables.scan_start.eq(sequencer.load_scan),
+            tables.acts_loaded.eq(loader.acts_loaded),
+            tables.images.eq(layer.images),
+            tables.begin.eq(running.begin),
+            tables.update.eq(running.layer.update),
+            tables.acts_complete.eq(compute.acts_complete),
+            sequencer.scan_complete.eq(tables.scan_complete),
             sequencer.update_idle.eq(tables.idle),
             self.added_nonzeros.eq(tables.added_nonzeros),
         ]
-        return (~running.layer.update | stored) & tables.idle

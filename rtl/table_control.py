@@ -28,8 +28,13 @@ class TableControl(wiring.Component):
     policy : In(payloads.PolicyShape)
     prepared, running : In(update_settings)
         Of the layer that is being prepared, and of that which computes.
-    scan_sort, store_sort : In(1)
-        Sort for the address generator, by ``prepared``; sort and store, by ``running``. Not while another sort goes on.
+    scan_start, acts_loaded, images, scan_complete : In, In, In, Out
+        A scan begins; an image has been loaded; so many make the scan complete.
+    scan_sort : In(1)
+        Sort for the address generator, by ``prepared``. Not while another sort goes on.
+    begin, update, acts_complete, stored : In, In, In, Out
+        A layer begins to compute; it renews its tables; all its activations have been counted, so that its channels can
+        be sorted, by ``running``, and stored; that is done, or need not be.
     entries : Out(stream(payloads.table_write), always ready)
         For the address generator.
     dense_low, dense_high : Out
@@ -51,8 +56,15 @@ class TableControl(wiring.Component):
                 "policy": In(payloads.PolicyShape),
                 "prepared": In(update_settings(config)),
                 "running": In(update_settings(config)),
+                "scan_start": In(1),
+                "acts_loaded": In(1),
+                "images": In(payloads.bits_for(config.max_images)),
+                "scan_complete": Out(1),
                 "scan_sort": In(1),
-                "store_sort": In(1),
+                "begin": In(1),
+                "update": In(1),
+                "acts_complete": In(1),
+                "stored": Out(1),
                 "entries": Out(stream.Signature(payloads.table_write(config), always_ready=True)),
                 "dense_low": Out(channels),
                 "dense_high": Out(channels),
@@ -72,19 +84,37 @@ class TableControl(wiring.Component):
         wiring.connect(m, detector.labels, update.labels)
         wiring.connect(m, writer.writes, wiring.flipped(self.writes))
 
+        scanned = Signal.like(self.images)
+        m.d.comb += self.scan_complete.eq(scanned == self.images)
+        with m.If(self.scan_start):
+            m.d.sync += scanned.eq(0)
+        with m.Elif(self.acts_loaded):
+            m.d.sync += scanned.eq(scanned + 1)
+
+        begun = Signal()  # the sort of the running layer
+        store_sort = Signal()
+        m.d.comb += [
+            store_sort.eq(self.update & ~begun & self.acts_complete & ~self.begin),
+            self.stored.eq((~self.update | begun) & update.idle),
+        ]
+        with m.If(self.begin):
+            m.d.sync += begun.eq(0)
+        with m.Elif(store_sort):
+            m.d.sync += begun.eq(1)
+
         for_run = Signal()  # the sort that goes on is that of the running layer
-        with m.If(self.scan_sort | self.store_sort):
-            m.d.sync += for_run.eq(self.store_sort)
+        with m.If(self.scan_sort | store_sort):
+            m.d.sync += for_run.eq(store_sort)
         settings = Mux(
-            Mux(self.scan_sort | self.store_sort, self.store_sort, for_run),
+            Mux(self.scan_sort | store_sort, store_sort, for_run),
             self.running.as_value(),
             self.prepared.as_value(),
         )
         m.d.comb += [
             update.settings.eq(settings),
             update.policy.eq(self.policy),
-            update.start.eq(self.scan_sort | self.store_sort),
-            update.store.eq(self.store_sort),
+            update.start.eq(self.scan_sort | store_sort),
+            update.store.eq(store_sort),
             update.write_finished.eq(writer.finished),
             self.dense_low.eq(update.dense_low),
             self.dense_high.eq(update.dense_high),
