@@ -48,13 +48,13 @@ def is_power_of_two(value: int) -> bool:
 class Config:
     """Parameters of one accelerator. Every rule is checked at construction; a broken one raises `UserError`.
 
-    Defaults are the `default` preset: one dense and three sparse arrays of 2 x 32 multipliers.
+    Defaults are the `default` preset: eight sparse arrays of one slot, 32 multipliers each.
     """
 
     name: str = "default"
-    dense_arrays: int = 1  #: PE arrays that process every channel of their slots
-    sparse_arrays: int = 3  #: PE arrays that skip zeros
-    slots: int = 2  #: activations that one array takes per cycle
+    dense_arrays: int = 0  #: PE arrays that process every channel of their slots
+    sparse_arrays: int = 8  #: PE arrays that skip zeros
+    slots: int = 1  #: activations that one array takes per cycle
     lanes: int = 32  #: output channels that one array computes at a time
     acc_bits: int = 24  #: width of a partial sum, signed
     bus_bits: int = 128  #: width of a memory word
@@ -64,7 +64,7 @@ class Config:
     max_images: int = 32  #: images that share one weight load
     slot_channels: int = 64  #: channels of a 3x3 layer that one slot can hold (per half of its weight buffer)
     act_rows: int = 2048  #: activation words per slot
-    psum_depth: int = 16  #: output pixels that one array may run ahead of the other
+    psum_depth: int = 64  #: output pixels that one array may run ahead of the others
 
     def __post_init__(self):
         for field in fields(self):
@@ -203,17 +203,17 @@ class Config:
         return asdict(self)
 
 
-#: The named configurations, all but `tiny` with 256 multipliers: `default` has one dense and three sparse arrays of two
-#: slots, `dense` and `sparse` four arrays of one kind, `paper` one dense and one sparse array of four slots.
+#: The named configurations, all but `tiny` with 256 multipliers. `default`: every slot an array of its own, which need not
+#: wait for another; `dense`, `paper`, `sparse`: two arrays of four slots, none, one or both of them sparse.
 PRESETS = {
     preset.name: preset
     for preset in (
         Config(),
-        Config(name="dense", dense_arrays=4, sparse_arrays=0),
-        Config(name="sparse", dense_arrays=0, sparse_arrays=4),
-        Config(name="paper", dense_arrays=1, sparse_arrays=1, slots=4),
-        Config(name="tiny", sparse_arrays=1, bus_bits=64, max_channels=64, max_out_channels=128, max_size=16,
-               max_images=16, slot_channels=32, act_rows=512, psum_depth=8),
+        Config(name="dense", dense_arrays=2, sparse_arrays=0, slots=4, psum_depth=16),
+        Config(name="paper", dense_arrays=1, sparse_arrays=1, slots=4, psum_depth=16),
+        Config(name="sparse", dense_arrays=0, sparse_arrays=2, slots=4, psum_depth=16),
+        Config(name="tiny", dense_arrays=1, sparse_arrays=1, slots=2, bus_bits=64, max_channels=64,
+               max_out_channels=128, max_size=16, max_images=16, slot_channels=32, act_rows=512, psum_depth=8),
     )
 }  # fmt: skip
 

@@ -22,8 +22,14 @@ SIDE = 8  #: rows and columns of the network's largest map
 
 
 def dense_equivalent(config: Config) -> Config:
-    """The configuration with the same number of arrays, all of them dense."""
-    return replace(config, name=f"{config.name}-dense", dense_arrays=config.arrays, sparse_arrays=0)
+    """The configuration with the same multipliers in two dense arrays, or in as few as there may be.
+
+    Dense slots work in step, so how they are grouped changes no cycle count.
+    """
+    total = config.arrays * config.slots
+    slots = next(slots for slots in (16, 8, 4, 2, 1) if total % slots == 0 and (total // slots > 1 or total == 1))
+    dense = {"dense_arrays": total // slots, "sparse_arrays": 0, "slots": slots}
+    return replace(config, name=f"{config.name}-dense", **dense)
 
 
 class ZeroRecord:

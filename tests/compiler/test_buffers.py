@@ -11,7 +11,8 @@ from sqdm.rtl.config import PRESETS
 
 DEFAULT, TINY = PRESETS["default"], PRESETS["tiny"]
 #: Four slots in each pool.
-EVEN = replace(DEFAULT, dense_arrays=2, sparse_arrays=2)
+EVEN = replace(DEFAULT, dense_arrays=2, sparse_arrays=2, slots=2)
+UNEVEN = replace(EVEN, dense_arrays=1, sparse_arrays=3)
 
 
 def shape(channels, height=8, width=8, images=4, taps=9, two_planes=False, config=EVEN):
@@ -24,7 +25,7 @@ def test_either_pool_may_take_all_channels_if_the_weights_fit():
     assert slot_depths(shape(512, taps=1))[0] == 128
     assert slot_depths(shape(256, two_planes=True)) == [32]
     assert slot_depths(shape(200)) == [50, 48, 32]
-    assert slot_depths(shape(128, config=DEFAULT))[0] == 64  # 2 dense slots, 6 sparse ones
+    assert slot_depths(shape(128, config=UNEVEN))[0] == 64  # 2 dense slots, 6 sparse ones
 
 
 def test_channels_that_no_slot_can_hold_are_refused():
@@ -62,7 +63,7 @@ def test_strips_are_few_and_about_equal():
 
 def test_the_first_split_is_legal():
     assert first_split(shape(64), 16) == 24  # 40% are 25.6: 6 steps of 4
-    assert first_split(shape(64, config=DEFAULT), 32) == 26  # 13 steps of 2, of the 40% nearest
+    assert first_split(shape(64, config=UNEVEN), 32) == 26  # 13 steps of 2, of the 40% nearest
     assert first_split(shape(512), 64) == 256  # 64 channels in each of 4 sparse slots, no more
     assert first_split(shape(1), 1) == 0
     assert first_split(shape(64, config=PRESETS["dense"]), 8) == 64

@@ -45,7 +45,7 @@ def test_as_many_activations_on_more_channels(two_planes):
     "change",
     [
         {"acc_bits": 22, "max_channels": 128},  # 128 channels of 8 bits could overflow
-        {"slots": 1, "slot_channels": 32},  # 4 slots of 16 channels in two planes
+        {"sparse_arrays": 4, "slot_channels": 32},  # 4 slots of 16 channels in two planes
         {"act_rows": 32},  # 16 channels in two planes and one image take 512 rows
     ],
 )

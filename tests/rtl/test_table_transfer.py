@@ -11,7 +11,7 @@ from sqdm.rtl.table_writer import TableWriter
 
 TINY = PRESETS["tiny"]
 WIDE = Config(name="bus512", dense_arrays=3, sparse_arrays=2, lanes=128, bus_bits=512, max_channels=200)
-CONFIGS = [TINY, PRESETS["default"], WIDE]
+CONFIGS = [TINY, PRESETS["paper"], WIDE]
 
 
 def memory_words(config, dense_channels, order, counts):
