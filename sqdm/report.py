@@ -117,6 +117,7 @@ def summary(report: dict) -> list[tuple[str, str]]:
         rows += [
             ("computed by the host", f"{1 - report['macs_on_accelerator']:.2%}"),
             ("cycles", f"{report['cycles']:,}"),
+            ("a picture and evaluation", f"{report['cycles'] / report['images'] / report['evaluations']:,.0f} cycles"),
             ("all arrays dense", f"{report['cycles_dense']:,}"),
             ("all arrays dense, all 4 bit", f"{report['cycles_dense_4bit']:,}"),
             ("simulated", f"{report['cycles_per_second']:,.0f} cycles/s"),
