@@ -15,7 +15,8 @@ from sqdm.rtl.registers import Policy
 from sqdm.sim import network_device
 from sqdm.sim.engine import GoldenEngine, RtlEngine, dense_equivalent
 
-DEFAULT_CONFIG = PRESETS["default"]
+#: Both kinds of arrays, so that tables have a split.
+MIXED = PRESETS["paper"]
 LABELS = np.array([3, 7, 1])
 SIGMAS = (40.0, 3.0, 0.4)
 FIRST = SIGMAS[:1]
@@ -45,7 +46,7 @@ def assert_same_zeros(engine, golden):
 
 
 def test_results_are_those_of_the_integer_network(arrays):
-    engine, golden = RtlEngine(arrays, DEFAULT_CONFIG, 3), GoldenEngine(arrays)
+    engine, golden = RtlEngine(arrays, MIXED, 3), GoldenEngine(arrays)
     for mine, theirs in zip(evaluate(engine), evaluate(golden), strict=True):
         np.testing.assert_array_equal(mine, theirs)
     compared, mismatches, first = engine.comparison()
@@ -59,7 +60,7 @@ def test_results_are_those_of_the_integer_network(arrays):
 
 
 def test_batches_above_the_limit_are_split(arrays):
-    engine = RtlEngine(arrays, replace(DEFAULT_CONFIG, max_images=2), 3)
+    engine = RtlEngine(arrays, replace(MIXED, max_images=2), 3)
     assert [batch.images for batch in engine.batches] == [slice(0, 2), slice(2, 3)]
     golden = GoldenEngine(arrays)
     np.testing.assert_array_equal(evaluate(engine, FIRST)[0], evaluate(golden, FIRST)[0])
@@ -67,7 +68,7 @@ def test_batches_above_the_limit_are_split(arrays):
 
 
 def test_figures_count_evaluations_and_references(arrays):
-    engine = RtlEngine(arrays, DEFAULT_CONFIG, 3, profile=1)
+    engine = RtlEngine(arrays, MIXED, 3, profile=1)
     evaluate(engine)
     descriptors = len(engine.batches[0].main.program.descriptors) - 1
     report = figures(engine, 9)
@@ -88,7 +89,7 @@ def test_figures_count_evaluations_and_references(arrays):
 
 @pytest.mark.parametrize("period", [1, 2])
 def test_tables_change_as_the_period_says(arrays, period):
-    engine = RtlEngine(arrays, DEFAULT_CONFIG, 3, policy=Policy.THRESHOLD, period=period)
+    engine = RtlEngine(arrays, MIXED, 3, policy=Policy.THRESHOLD, period=period)
     evaluate(engine)
     assert engine.comparison()[2] is None
     shares = engine.zeros.arrays()["dec.4x4_block0.conv1"]
@@ -110,7 +111,7 @@ def test_mismatch_is_counted_and_located(arrays, monkeypatch):
         return device
 
     monkeypatch.setattr(network_device, "Device", spoiled)
-    engine = RtlEngine(arrays, DEFAULT_CONFIG, 3, profile=-1)
+    engine = RtlEngine(arrays, MIXED, 3, profile=-1)
     evaluate(engine, FIRST)
     _, mismatches, first = engine.comparison()
     assert dict(mismatches) == {"dec.4x4_in0.conv0": 1}
@@ -118,18 +119,18 @@ def test_mismatch_is_counted_and_located(arrays, monkeypatch):
 
 
 def test_no_check_compares_nothing(arrays):
-    engine = RtlEngine(arrays, DEFAULT_CONFIG, 3, check=False)
+    engine = RtlEngine(arrays, MIXED, 3, check=False)
     evaluate(engine, FIRST)
     assert not engine.comparison()[0]
 
 
 def test_dense_equivalent_has_the_same_multipliers():
-    dense = dense_equivalent(DEFAULT_CONFIG)
-    assert (dense.multipliers, dense.sparse_arrays) == (DEFAULT_CONFIG.multipliers, 0)
+    dense = dense_equivalent(MIXED)
+    assert (dense.multipliers, dense.sparse_arrays) == (MIXED.multipliers, 0)
 
 
 def test_what_does_not_fit_is_refused(arrays):
     with pytest.raises(UserError, match=r"period must be 1\.\.65535, not 0"):
-        RtlEngine(arrays, DEFAULT_CONFIG, 1, period=0)
+        RtlEngine(arrays, MIXED, 1, period=0)
     with pytest.raises(UserError, match=r"tiny.*CHANNELS must be 1\.\.64"):
         RtlEngine(arrays, PRESETS["tiny"], 1)
