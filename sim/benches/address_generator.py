@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 import cocotb
 
 from sqdm.golden import requests
+from sqdm.golden.dealing import clamp_dense
 from sqdm.golden.requests import LoadLayer, RequestModel
 from sqdm.rtl import payloads
 from sqdm.rtl.config import MAX_TAPS, STRIDE_BITS, WORD_NIBBLES, Config, ceil_div
@@ -69,9 +70,14 @@ class TB(Bench):
                 return case
 
     async def set_layer(self, case: Case, dense: tuple[int, int]) -> RequestModel:
-        """Random channel tables, bases and strides; ``dense`` channels of the planes LOW and HIGH. Gives the model."""
+        """Random channel tables, bases and strides; gives the model.
+
+        ``dense`` channels of the planes LOW and HIGH, if the configuration has arrays of both kinds.
+        """
         await self.until(lambda: not self.scoreboard.pending, LIMIT, "all requests of the layer before")
         rng, config, parts = self.rng, self.config, self.config.word_parts
+        limits = (case.channels, self.depth(case.channels), config.dense_slots, config.sparse_slots)
+        dense = (clamp_dense(dense[0], *limits), clamp_dense(dense[1], *limits))
         alignment = max(requests.CHUNK_GRANULES, parts) if case.int16_acts else 1
         layer = LoadLayer(
             **asdict(case),

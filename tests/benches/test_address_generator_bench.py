@@ -9,7 +9,7 @@ MODULE = "sqdm.sim.benches.address_generator"
 SHORT = ["every_split", "valid_does_not_wait"]
 
 
-@pytest.mark.parametrize("config", ["default", "wide", "bus512"])
+@pytest.mark.parametrize("config", ["default", "paper", "wide", "bus512"])
 def test_requests_equal_reference_model(config):
     assert_passes(device("address_generator", config, "verilator").run(MODULE))
 
@@ -20,4 +20,4 @@ def test_requests_equal_reference_model_on_icarus(simulator):
 
 
 def test_bench_notices_broken_generator():
-    assert_fails(device("address_generator", "default", "verilator").run(MODULE, broken=True))
+    assert_fails(device("address_generator", "paper", "verilator").run(MODULE, broken=True))

@@ -12,7 +12,11 @@ SHORT = ["odd_sizes", "signed_activations", "images_share_one_weight_load", "hal
 
 @ARRAYS
 def test_psums_equal_golden_convolution(array):
-    assert_passes(device(array, "default", "verilator").run(MODULE))
+    assert_passes(device(array, "paper", "verilator").run(MODULE))
+
+
+def test_psums_equal_golden_convolution_with_one_slot():
+    assert_passes(device("sparse_array", "default", "verilator").run(MODULE))
 
 
 @ARRAYS
@@ -23,9 +27,9 @@ def test_psums_equal_golden_convolution_on_icarus(array, simulator):
 
 @ARRAYS
 def test_bench_notices_broken_array(array):
-    assert_fails(device(array, "default", "verilator").run(MODULE, broken=True))
+    assert_fails(device(array, "paper", "verilator").run(MODULE, broken=True))
 
 
 @ARRAYS
 def test_layers_of_the_shipped_model(array, real_layers):
-    assert_passes(device(array, "default", "verilator").run(MODULE, vectors=real_layers))
+    assert_passes(device(array, "paper", "verilator").run(MODULE, vectors=real_layers))
