@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from . import payloads
 from .config import Config
+from .corner_turns import TURNS
 from .job_scheduler import JobScheduler
 from .pe_array import PeArray, PeKind
 from .psum_join import PsumJoin
@@ -30,8 +31,8 @@ class Compute(wiring.Component):
     layer : In(running_layer)
     acts_issued, weights_issued, acts_loaded, weights_loaded : In(1)
         As for `JobScheduler`.
-    activation_writes, weight_writes : In(always ready streams)
-        Into the buffers of the slot that they name.
+    activation_writes (`TURNS` of them), weight_writes : In(always ready streams)
+        Into the buffers of the slot that they name; see `PeArray`.
     psums : Out(stream(payloads.psums))
         Sums over all arrays: tile by tile, image by image, pixels in raster order.
     act_free .. finished : Out(1)
@@ -46,6 +47,7 @@ class Compute(wiring.Component):
 
     def __init__(self, config: Config):
         self._config = config
+        activation_writes = stream.Signature(payloads.activation_write(config), always_ready=True)
         super().__init__(
             {
                 "start": In(1),
@@ -54,7 +56,7 @@ class Compute(wiring.Component):
                 "weights_issued": In(1),
                 "acts_loaded": In(1),
                 "weights_loaded": In(1),
-                "activation_writes": In(stream.Signature(payloads.activation_write(config), always_ready=True)),
+                "activation_writes": In(activation_writes).array(TURNS),
                 "weight_writes": In(stream.Signature(payloads.weight_write(config), always_ready=True)),
                 "psums": Out(stream.Signature(payloads.psums(config))),
                 "blocked": Out(1),
@@ -89,8 +91,8 @@ class Compute(wiring.Component):
             arrays.append(array)
             wiring.connect(m, jobs.jobs[number], array.jobs)
             wiring.connect(m, array.psums, join.array_psums[number])
-            for name in ("activation_writes", "weight_writes"):
-                source, sink = getattr(self, name), getattr(array, name)
+            sources = (*self.activation_writes, self.weight_writes)
+            for source, sink in zip(sources, (*array.activation_writes, array.weight_writes), strict=True):
                 m.d.comb += [sink.valid.eq(source.valid), sink.payload.eq(source.payload)]
             m.d.comb += self.ops[number].eq(array.ops)
         wiring.connect(m, join.psums, wiring.flipped(self.psums))

@@ -137,7 +137,8 @@ class Core(wiring.Component):
         ]
 
         # Jobs.
-        wiring.connect(m, loader.activation_writes, compute.activation_writes)
+        for source, sink in zip(loader.activation_writes, compute.activation_writes, strict=True):
+            wiring.connect(m, source, sink)
         wiring.connect(m, loader.weight_writes, compute.weight_writes)
         m.d.comb += [
             compute.start.eq(begin & ~run.outputs.map),

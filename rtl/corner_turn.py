@@ -12,12 +12,12 @@ def block_row(config: Config) -> data.Layout:
     """One row of a 16 x 16 block on its way in: 16 pixels of one channel.
 
     ``slot`` and ``row`` say where the transposed block goes, word i to ``row + i``; the block's first row decides.
-    ``end``: the block's remaining rows are zero. ``last`` on the block's last row: no other block need follow to push
-    this one out.
+    ``end``: the block's remaining rows are zero. ``marker``: no row but the end of an image, between two blocks; its
+    other fields mean nothing.
     """
     write = payloads.activation_write(config)
     return data.StructLayout(
-        {"slot": write["slot"].shape, "row": write["row"].shape, "end": 1, "last": 1, "word": write["word"].shape}
+        {"slot": write["slot"].shape, "row": write["row"].shape, "end": 1, "marker": 1, "word": write["word"].shape}
     )
 
 
@@ -34,14 +34,15 @@ class CornerTurn(wiring.Component):
     Members
     -------
     rows : In(stream(block_row))
-        16 in a row, or fewer with ``end``, make a block; gaps are allowed anywhere.
+        16 in a row, or fewer with ``end``, make a block; gaps are allowed anywhere. A marker between two blocks is
+        taken when all blocks before it have left.
     words : Out(stream(payloads.activation_write), always ready)
     finished : Out(1)
-        With the last word of a block whose last row was marked ``last``.
+        A marker is taken: with the last word of the block before it, or later.
 
-    Latency: a block leaves while the next one comes in. When no row comes in the cycle after a block that is marked
-    ``last``, zeros are shifted in to push it out; a row that comes during these 16 cycles waits. Other blocks wait for
-    the next one, however late it comes. Initiation interval: 1 word per cycle. Reset: empty.
+    Latency: a block leaves while the next one comes in. A marker shifts zeros in instead, 16 cycles, and none when no
+    block waits (it then takes 1 cycle). A block with neither behind it waits, however late they come. Initiation
+    interval: 1 word per cycle. Reset: empty.
     """
 
     def __init__(self, config: Config):
@@ -61,41 +62,35 @@ class CornerTurn(wiring.Component):
         count = Signal(range(size))  # rows of this block that are in
         down = Signal()  # axis: rows enter at the top and move down, or enter at the left and move right
         filled = Signal()  # the block before is complete and leaves
-        flushing = Signal()  # this block is made of zeros and only pushes the block before out
         filling = Signal()  # the block's remaining rows are zeros
-        in_last = Signal()  # `last` of the row that came last
         target_slot = Signal.like(self.words.payload.slot)
         target_row = Signal.like(self.words.payload.row)
         slot = Signal.like(self.words.payload.slot)
         row = Signal.like(self.words.payload.row)
-        last = Signal()
 
-        begin = Signal()
+        marker = Signal()  # zeros only push the block before out
+        row_in = Signal()
         shift = Signal()
-        flush = Signal()
+        full = Signal()
         m.d.comb += [
-            begin.eq(count == 0),
-            flush.eq(Mux(begin, filled & last & ~self.rows.valid, flushing)),
-            self.rows.ready.eq(~flush & ~filling),
-            shift.eq(flush | filling | self.rows.valid),
+            marker.eq(self.rows.valid & self.rows.payload.marker & ~filling),
+            row_in.eq(self.rows.valid & ~self.rows.payload.marker & ~filling),
+            full.eq(count == size - 1),
+            shift.eq(row_in | filling | (marker & filled)),
+            self.finished.eq(marker & (~filled | full)),
+            self.rows.ready.eq(row_in | self.finished),
         ]
-        with m.If(self.rows.valid & self.rows.ready):
-            m.d.sync += [in_last.eq(self.rows.payload.last), filling.eq(self.rows.payload.end & (count != size - 1))]
-        with m.Elif(count == size - 1):
+        with m.If(row_in):
+            m.d.sync += filling.eq(self.rows.payload.end & ~full)
+        with m.Elif(full):
             m.d.sync += filling.eq(0)
         with m.If(shift):
             m.d.sync += count.eq(count + 1)
-            with m.If(begin):
-                m.d.sync += [flushing.eq(flush), slot.eq(self.rows.payload.slot), row.eq(self.rows.payload.row)]
-            with m.If(count == size - 1):
-                m.d.sync += [
-                    down.eq(~down),
-                    filled.eq(~flushing),
-                    target_slot.eq(slot),
-                    target_row.eq(row),
-                    last.eq(Mux(filling, in_last, self.rows.payload.last)),
-                ]
-            entering = [Mux(flush | filling, 0, self.rows.payload.word[i]) for i in range(size)]
+            with m.If(count == 0):
+                m.d.sync += [slot.eq(self.rows.payload.slot), row.eq(self.rows.payload.row)]
+            with m.If(full):
+                m.d.sync += [down.eq(~down), filled.eq(~marker), target_slot.eq(slot), target_row.eq(row)]
+            entering = [Mux(row_in, self.rows.payload.word[i], 0) for i in range(size)]
             for i in range(size):
                 for j in range(size):
                     from_above = cells[i - 1][j] if i else entering[j]
@@ -107,7 +102,6 @@ class CornerTurn(wiring.Component):
             self.words.valid.eq(shift & filled),
             self.words.payload.slot.eq(target_slot),
             self.words.payload.row.eq(target_row + (size - 1 - count)),
-            self.finished.eq(self.words.valid & last & (count == size - 1)),
         ]
         for j in range(size):
             far = size - 1

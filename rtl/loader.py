@@ -5,8 +5,8 @@ from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from . import payloads
-from .config import WORD_BITS, WORD_NIBBLES, Config
-from .corner_turn import CornerTurn, block_row
+from .config import WORD_BITS, Config
+from .corner_turns import TURNS, CornerTurns
 from .payloads import ADDRESS_BITS, LoadKind
 from .post_processor import param_write
 
@@ -14,7 +14,7 @@ from .post_processor import param_write
 class Loader(wiring.Component):
     """Reads memory in order and routes each answer by the tag of its request.
 
-    Activation words go through the corner turn into the activation buffers and, where the tag says so, to the sparsity
+    Activation words go through the corner turns into the activation buffers and, where the tag says so, to the sparsity
     detector; INT16 activations take the way through the normaliser first. Weight rows go to the weight buffers,
     parameters to the post-processor, constants to the normaliser, the channel tables to their reader.
 
@@ -35,7 +35,9 @@ class Loader(wiring.Component):
         With `int16_acts`: every answer of an ACTS load, and a word of no meaning for every zero request.
     codes : In(stream(payloads.codes_out))
         With `int16_acts`: what becomes of 16 pixels or of a zero request, in the order of `pixels`.
-    activation_writes, weight_writes, param_writes, counted_words : Out(stream, always ready)
+    activation_writes : Array of Out(stream(payloads.activation_write), always ready), `TURNS` of them
+        To the slots with even numbers, to those with odd ones.
+    weight_writes, param_writes, counted_words : Out(stream, always ready)
         The row of `param_writes` is half * param_rows + the word's number.
     constant_writes : Out(stream(payloads.constant_write), always ready)
         After all `pixels` of earlier requests were taken, before those of later ones are offered.
@@ -44,7 +46,7 @@ class Loader(wiring.Component):
         A load of the plane LOW, the last one of an image or tile, has ended: all it brought is in the buffers after
         this cycle.
 
-    Latency: none of its own for weights; activations wait for the next block in the corner turn. Initiation interval: 1
+    Latency: none of its own for weights; activations wait for the next block in a corner turn. Initiation interval: 1
     word per cycle with up to `OUTSTANDING` words on their way. Reset: nothing on its way.
     """
 
@@ -52,6 +54,7 @@ class Loader(wiring.Component):
 
     def __init__(self, config: Config):
         self._config = config
+        activation_writes = stream.Signature(payloads.activation_write(config), always_ready=True)
         super().__init__(
             {
                 "int16_acts": In(1),
@@ -60,7 +63,7 @@ class Loader(wiring.Component):
                 "answers": In(stream.Signature(config.bus_bits)),
                 "pixels": Out(stream.Signature(payloads.pixels_in(config))),
                 "codes": In(stream.Signature(payloads.codes_out(config))),
-                "activation_writes": Out(stream.Signature(payloads.activation_write(config), always_ready=True)),
+                "activation_writes": Out(activation_writes).array(TURNS),
                 "weight_writes": Out(stream.Signature(payloads.weight_write(config), always_ready=True)),
                 "param_writes": Out(stream.Signature(param_write(config), always_ready=True)),
                 "constant_writes": Out(stream.Signature(payloads.constant_write(config), always_ready=True)),
@@ -76,7 +79,7 @@ class Loader(wiring.Component):
         config = self._config
         tag_layout = payloads.load_tag(config)
         m.submodules.tags = tags = fifo.SyncFIFOBuffered(width=tag_layout.size, depth=self.OUTSTANDING)
-        m.submodules.corner_turn = corner_turn = CornerTurn(config)
+        m.submodules.turns = turns = CornerTurns(config)
 
         # Requests: remember the tag, send the read unless the word is known to be zero.
         request = self.requests.payload
@@ -109,18 +112,8 @@ class Loader(wiring.Component):
             self.weight_writes.payload.row.eq(tag.row),
         ]
 
-        # Rows of the corner turn are granules of memory words, or codes that the normaliser has made. Some wait in
-        # front of it: it is busy for 16 cycles with a block, however few rows of it come from memory.
-        rows = stream.Signature(block_row(config)).create()
-        m.submodules.rows = waiting = fifo.SyncFIFOBuffered(width=block_row(config).size, depth=WORD_NIBBLES)
-        m.d.comb += [
-            waiting.w_data.eq(rows.payload.as_value()),
-            waiting.w_en.eq(rows.valid),
-            rows.ready.eq(waiting.w_rdy),
-            corner_turn.rows.payload.eq(waiting.r_data),
-            corner_turn.rows.valid.eq(waiting.r_rdy),
-            waiting.r_en.eq(corner_turn.rows.ready),
-        ]
+        # Rows of the corner turns are granules of memory words, or codes that the normaliser has made.
+        rows = turns.rows
         row_tag = Signal(tag_layout)
         word = Signal(payloads.activation_word())
         granules = data.ArrayLayout(WORD_BITS, config.word_parts)(self.answers.payload)
@@ -144,14 +137,15 @@ class Loader(wiring.Component):
             rows.payload.end.eq(row_tag.block_end),
             rows.payload.last.eq(row_tag.last & (row_tag.plane == payloads.LOW)),
             rows.payload.word.eq(word),
-            self.acts_loaded.eq(corner_turn.finished),
+            self.acts_loaded.eq(turns.finished),
             self.counted_words.valid.eq(rows.valid & rows.ready & row_tag.count),
             self.counted_words.payload.plane.eq(row_tag.plane),
             self.counted_words.payload.channel.eq(row_tag.channel),
             self.counted_words.payload.first.eq(row_tag.first),
             self.counted_words.payload.word.eq(word),
         ]
-        wiring.connect(m, corner_turn.words, wiring.flipped(self.activation_writes))
+        for writes, own in zip(turns.writes, self.activation_writes, strict=True):
+            wiring.connect(m, writes, wiring.flipped(own))
 
         # A weight row of several memory words is collected; the last one completes it.
         beat = Signal(range(config.row_words))

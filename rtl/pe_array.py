@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from . import payloads
 from .config import Config
+from .corner_turns import TURNS
 from .dense_feeder import DenseFeeder
 from .mac_array import MacArray
 from .sparse_feeder import SparseFeeder
@@ -33,9 +34,10 @@ class PeArray(wiring.Component):
 
     Members
     -------
-    activation_writes : In(stream(payloads.activation_write), always ready)
+    activation_writes : Array of In(stream(payloads.activation_write), always ready), `TURNS` of them
+        Stream i writes to the slots with number % TURNS == i.
     weight_writes : In(stream(payloads.weight_write), always ready)
-        Fill the buffers; must not touch rows of jobs that have not ``finished``.
+        Both fill the buffers; must not touch rows of jobs that have not ``finished``.
     jobs : In(stream(payloads.job))
     psums : Out(stream(payloads.psums))
         Output pixels in raster order, jobs in order; lanes x signed(acc_bits).
@@ -55,9 +57,10 @@ class PeArray(wiring.Component):
         self._kind = PeKind(kind)
         self._first_slot = first_slot
         slots = config.slots
+        activation_writes = stream.Signature(payloads.activation_write(config), always_ready=True)
         super().__init__(
             {
-                "activation_writes": In(stream.Signature(payloads.activation_write(config), always_ready=True)),
+                "activation_writes": In(activation_writes).array(TURNS),
                 "weight_writes": In(stream.Signature(payloads.weight_write(config), always_ready=True)),
                 "jobs": In(stream.Signature(payloads.job(config))),
                 "psums": Out(stream.Signature(payloads.psums(config))),
@@ -89,11 +92,12 @@ class PeArray(wiring.Component):
             acts = memory.Memory(shape=payloads.activation_word(), depth=config.act_rows, init=[])
             m.submodules[f"acts_{slot}"] = acts
             write = acts.write_port()
+            writes = self.activation_writes[number % TURNS]
             read = acts.read_port()
             m.d.comb += [
-                write.addr.eq(self.activation_writes.payload.row),
-                write.data.eq(self.activation_writes.payload.word),
-                write.en.eq(self.activation_writes.valid & (self.activation_writes.payload.slot == number)),
+                write.addr.eq(writes.payload.row),
+                write.data.eq(writes.payload.word),
+                write.en.eq(writes.valid & (writes.payload.slot == number)),
                 read.addr.eq(feeder.act_rows[slot]),
                 read.en.eq(feeder.act_reads[slot]),
                 feeder.act_words[slot].eq(read.data),

@@ -55,7 +55,10 @@ class Breakable(wiring.Component):
             if name == self._stream:
                 continue
             if member.is_signature:
-                wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(inner, name))
+                outside, inside = getattr(self, name), getattr(inner, name)
+                pairs = zip(outside, inside, strict=True) if member.dimensions else [(outside, inside)]
+                for outer, own in pairs:
+                    wiring.connect(m, wiring.flipped(outer), own)
             elif member.flow == In:
                 m.d.comb += getattr(inner, name).eq(getattr(self, name))
             else:

@@ -5,6 +5,7 @@ import numpy as np
 
 from sqdm.rtl import payloads
 from sqdm.rtl.config import WORD_NIBBLES, Config
+from sqdm.rtl.corner_turns import TURNS
 from sqdm.sim.lib.bench import Bench, Watch
 from sqdm.sim.lib.pace import PACES
 from sqdm.sim.lib.pe_job import Job
@@ -25,7 +26,8 @@ class PeBench(Bench):
         self.sparse = self.parameters["kind"] == "SPARSE"
         self.first_slot = self.parameters["first_slot"]
         pace = PACES[idle]
-        self.activation_writes = self.source("activation_writes", payloads.activation_write(config), pace)
+        layout = payloads.activation_write(config)
+        self.activation_writes = [self.source(f"activation_writes__{turn}", layout, pace) for turn in range(TURNS)]
         self.weight_writes = self.source("weight_writes", payloads.weight_write(config), pace)
         self.jobs = self.source("jobs", payloads.job(config), pace)
         self.scoreboard = Scoreboard("psums")
@@ -71,13 +73,13 @@ class PeBench(Bench):
         if job.new_weights:
             free = max(free, self._weight_user[half])
         await self.until(lambda: self.finished >= free, 60_000, "the buffers are free")
-        self.activation_writes.send(self._activation_rows(job, first * WORD_NIBBLES))
+        self._send_activations(self._activation_rows(job, first * WORD_NIBBLES))
         if job.new_weights:
             self.weight_writes.send(self._weight_rows(job, half))
-        self.activation_writes.send(self._foreign_rows("word", WORD_NIBBLES, 0))
+        self._send_activations(self._foreign_rows("word", WORD_NIBBLES, 0))
         self.weight_writes.send(self._foreign_rows("weights", self.config.lanes, -8))
         await self.until(
-            lambda: not self.activation_writes.pending and not self.weight_writes.pending,
+            lambda: not any(source.pending for source in (*self.activation_writes, self.weight_writes)),
             60_000,
             "the buffers are filled",
         )
@@ -89,6 +91,11 @@ class PeBench(Bench):
         self._weight_user[half] = self._sent
         await self.until(lambda: not self.jobs.pending, 60_000, "the job is taken")
         self.taken_cycles.append(self.cycle - 1)
+
+    def _send_activations(self, rows: list[dict]):
+        """Every row to the stream of its slot."""
+        for turn, source in enumerate(self.activation_writes):
+            source.send(row for row in rows if row["slot"] % TURNS == turn)
 
     def _activation_rows(self, job: Job, base: int) -> list[dict]:
         """Every activation word of every slot, in random order; planes without channels keep what the buffer holds."""

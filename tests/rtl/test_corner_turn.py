@@ -10,92 +10,114 @@ from sqdm.rtl.corner_turn import CornerTurn
 
 TINY = PRESETS["tiny"]
 SIZE = 16
+MARKER = {"marker": 1, "end": 1, "word": [15] * SIZE, "row": 255}  # what a marker brings besides means nothing
+
+
+async def monitor(ctx, device, done, after=40):
+    """Everything that is written, and how much of it at each pulse of `finished`, until `after` cycles after `done`."""
+    seen, ends = [], []
+    while after:
+        _, _, valid, write, finished = await ctx.tick().sample(
+            device.words.valid, device.words.payload, device.finished
+        )
+        if valid:
+            seen.append((write.slot, write.row, [write.word[i] for i in range(SIZE)]))
+        if finished:
+            ends.append(len(seen))
+        after -= bool(done)
+    return seen, ends
+
+
+def run(rows, rng, idle=0.0):
+    """Writes, `finished` and the cycles until the last row is taken."""
+    device = CornerTurn(TINY)
+    took = []
+    result = []
+
+    async def drive(ctx):
+        took.append(await send(ctx, device.rows, rows, rng, idle))
+
+    async def observe(ctx):
+        result.extend(await monitor(ctx, device, took))
+
+    simulate(device, drive, observe)
+    return *result, took[0]
 
 
 @pytest.mark.parametrize("idle", [0.0, 0.3, 0.95])
 def test_transposes_blocks_with_gaps_anywhere(idle):
     rng = random.Random(f"corner {idle}")
-    device = CornerTurn(TINY)
     rows, expected = [], []
     for block in range(6):
         matrix = [[rng.randrange(16) for _ in range(SIZE)] for _ in range(SIZE)]
         slot, first_row = rng.randrange(4), rng.randrange(256)
-        for i, line in enumerate(matrix):
-            last = i == SIZE - 1 and block % 2 == 1
-            rows.append({"slot": slot, "row": first_row, "last": last, "word": line})
+        rows += [{"slot": slot, "row": first_row, "word": line} for line in matrix]
         for pixel in range(SIZE):
             word = [matrix[channel][pixel] for channel in range(SIZE)]
             expected.append((slot, first_row + pixel, word))
-    seen = []
-    ends = []
-
-    async def drive(ctx):
-        cycles = await send(ctx, device.rows, rows, rng, idle)
-        if idle == 0.0:
-            assert cycles == len(rows)
-        await ctx.tick().repeat(40)
-
-    async def monitor(ctx):
-        while len(seen) < len(expected):
-            _, _, valid, write, finished = await ctx.tick().sample(
-                device.words.valid, device.words.payload, device.finished
-            )
-            if valid:
-                seen.append((write.slot, write.row, [write.word[i] for i in range(SIZE)]))
-            if finished:
-                ends.append(len(seen))
-        assert not await watch(ctx, device.words, 30)
-
-    simulate(device, drive, monitor)
+        if block % 2 == 1:
+            rows.append(MARKER)
+    seen, ends, cycles = run(rows, rng, idle)
     # The words of a block come in any order; each goes to its own row.
     assert sorted(seen) == sorted(expected)
     assert [entry[:1] for entry in seen] == [entry[:1] for entry in expected]
     assert ends == [2 * SIZE, 4 * SIZE, 6 * SIZE]
+    if idle == 0.0:
+        assert cycles == (6 + 3) * SIZE
 
 
 @pytest.mark.parametrize("idle", [0.0, 0.3])
 def test_short_blocks_are_filled_with_zeros(idle):
     rng = random.Random(f"short {idle}")
-    device = CornerTurn(TINY)
     rows, expected = [], []
-    for block in range(8):
+    marked = [0]  # blocks before a marker
+    for block in range(12):
         length = rng.choice([1, 4, 15, 16])
         matrix = [[rng.randrange(1, 16) for _ in range(SIZE)] for _ in range(length)]
-        for i, line in enumerate(matrix):
-            end = i == length - 1
-            rows.append({"row": 16 * block, "end": end, "last": end and block == 7, "word": line})
+        rows += [{"row": 16 * block, "end": i == length - 1, "word": line} for i, line in enumerate(matrix)]
         matrix += [[0] * SIZE] * (SIZE - length)
-        expected += [(16 * block + pixel, [line[pixel] for line in matrix]) for pixel in range(SIZE)]
-    seen = []
-
-    async def drive(ctx):
-        cycles = await send(ctx, device.rows, rows, rng, idle)
-        if idle == 0.0:
-            assert cycles <= 8 * SIZE
-        await ctx.tick().repeat(60)
-
-    async def monitor(ctx):
-        for word in await watch(ctx, device.words, 600):
-            seen.append((word.row, [word.word[i] for i in range(SIZE)]))
-
-    simulate(device, drive, monitor)
+        expected += [(0, 16 * block + pixel, [line[pixel] for line in matrix]) for pixel in range(SIZE)]
+        if block % 3 == 2:
+            rows.append(MARKER)
+            marked.append(block + 1)
+    seen, ends, cycles = run(rows, rng, idle)
     assert sorted(seen) == sorted(expected)
+    assert ends == [SIZE * blocks for blocks in marked[1:]]
+    if idle == 0.0:
+        assert cycles <= (12 + 4) * SIZE
 
 
-def test_only_a_last_block_is_pushed_out_by_zeros():
-    """So a slow source loses no cycles to zeros between the blocks of a load."""
+def test_a_block_leaves_for_a_row_or_a_marker_and_for_nothing_else():
+    """So a slow source loses no cycles to zeros between the blocks of an image."""
     rng = random.Random(1)
     device = CornerTurn(TINY)
+    done = []
 
     async def bench(ctx):
-        for last in (0, 1):
-            rows = [{"row": 16 * last, "last": last, "word": [1 + last] * SIZE} for _ in range(SIZE)]
-            assert await send(ctx, device.rows, rows[:1], rng) == 1
-            assert await send(ctx, device.rows, rows[1:], rng) == SIZE - 1
-            words = await watch(ctx, device.words, 40)
-            assert [(word.row, word.word[0]) for word in words] == last * [(31 - i, 2) for i in range(SIZE)]
+        for block in range(2):
+            rows = [{"row": 16 * block, "word": [1 + block] * SIZE} for _ in range(SIZE)]
+            assert await send(ctx, device.rows, rows, rng) == SIZE
+            assert not await watch(ctx, device.words, 40)
+            assert await send(ctx, device.rows, [MARKER], rng) == SIZE
+            assert not await watch(ctx, device.words, 40)
+        done.append(True)
 
-    simulate(device, bench)
+    async def observe(ctx):
+        seen, ends = await monitor(ctx, device, done)
+        assert [(row, word[0]) for _, row, word in seen] == [(15 - i, 1) for i in range(SIZE)] + [
+            (31 - i, 2) for i in range(SIZE)
+        ]
+        assert ends == [SIZE, 2 * SIZE]
+
+    simulate(device, bench, observe)
+
+
+def test_markers_of_an_empty_turn_take_a_cycle_each():
+    block = [{"word": [1] * SIZE} for _ in range(SIZE)]
+    seen, ends, cycles = run([MARKER, MARKER, *block, MARKER, MARKER, MARKER, *block], random.Random(1))
+    assert len(seen) == SIZE
+    assert ends == [0, 0] + 3 * [SIZE]
+    assert cycles == 2 + SIZE + SIZE + 2 + SIZE
 
 
 def test_emits_verilog():

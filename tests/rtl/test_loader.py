@@ -1,6 +1,7 @@
 """Loader: every word to its place, with a memory and a normaliser that take their time."""
 
 import random
+from collections import Counter
 
 import pytest
 from streams import emits_verilog, send, simulate
@@ -27,6 +28,7 @@ class Traffic:
 
     def __init__(self, config, rng, int16_acts):
         self.config, self.rng, self.int16_acts = config, rng, int16_acts
+        self.slots = config.arrays * config.slots
         self.requests, self.memory = [], {}
         self.codes, self.pixels = [], []
         self.params, self.weights, self.constants, self.tables = [], [], [], []
@@ -48,9 +50,8 @@ class Traffic:
             to.append((row + i, self.request(kind=kind, row=row + i, last=i == count - 1)))
 
     def weight_rows(self, plane, count):
-        slots = self.config.arrays * self.config.slots
         for i in range(count):
-            place = {"kind": LoadKind.WEIGHTS, "plane": plane, "slot": self.rng.randrange(slots)}
+            place = {"kind": LoadKind.WEIGHTS, "plane": plane, "slot": self.rng.randrange(self.slots)}
             place["row"] = self.rng.randrange(2 * self.config.weight_rows)
             if self.rng.random() < 0.2:
                 self.request(**place, zero=1, last=i == count - 1)
@@ -65,15 +66,12 @@ class Traffic:
 
     def acts(self, plane, blocks):
         for block in range(blocks):
-            place = {"kind": LoadKind.ACTS, "plane": plane, "slot": self.rng.randrange(self.config.slots)}
+            place = {"kind": LoadKind.ACTS, "plane": plane, "slot": self.rng.randrange(self.slots)}
             place["row"] = self.rng.randrange(self.config.act_rows // SIZE) * SIZE
-            matrix = []
-            for i in range(SIZE):
-                last = block == blocks - 1 and i == SIZE - 1
-                matrix.append(self.row(place, last))
+            matrix = [self.row(place, block == blocks - 1 and i == SIZE - 1) for i in range(SIZE)]
             self.blocks.append((place["slot"], place["row"], matrix))
         if plane == LOW:
-            self.acts_loaded.append(len(self.blocks))
+            self.acts_loaded.append(by_slot(self.blocks))
 
     def row(self, place, last):
         """One chunk of one channel; returns its 16 nibbles."""
@@ -129,9 +127,8 @@ class Surroundings:
         self.chunks = [0, 0]  # that the normaliser has taken, and given back
         self.cycles = 0
         self.done = False
-        simulate(
-            self.device, self.requests, self.reads, self.answers, self.pixels, self.codes, self.buffers, limit=60_000
-        )
+        benches = (self.requests, self.reads, self.answers, self.pixels, self.codes, self.buffers)
+        simulate(self.device, *benches, limit=60_000)
 
     async def requests(self, ctx):
         ctx.set(self.device.int16_acts, self.traffic.int16_acts)
@@ -173,20 +170,17 @@ class Surroundings:
 
     async def buffers(self, ctx):
         seen, device = self.seen, self.device
-        streams = [device.param_writes, device.constant_writes, device.weight_writes, device.activation_writes]
-        streams.append(device.counted_words)
+        streams = [device.param_writes, device.constant_writes, device.weight_writes, device.counted_words]
+        streams += device.activation_writes
         signals = [signal for stream in streams for signal in (stream.valid, stream.payload)]
         left = 60  # nothing more may come in these cycles
         while left:
             ctx.set(device.table_words.ready, ready := self.rng.random() >= self.stall)
+            tables = (device.table_words.valid, device.table_words.payload)
             _, _, table_there, table, acts_loaded, weights_loaded, *sampled = await ctx.tick().sample(
-                device.table_words.valid,
-                device.table_words.payload,
-                device.acts_loaded,
-                device.weights_loaded,
-                *signals,
+                *tables, device.acts_loaded, device.weights_loaded, *signals
             )
-            param, constant, weight, act, counted = (
+            param, constant, weight, counted, *acts = (
                 payload if valid else None for valid, payload in zip(sampled[::2], sampled[1::2], strict=True)
             )
             if table_there and ready:
@@ -198,12 +192,14 @@ class Surroundings:
                 self.pixels_before.append(len(seen["pixels"]))
             if weight is not None:
                 seen["weights"].append((weight.slot, weight.row, weight.weights.as_bits()))
-            if act is not None:
-                seen["acts"].append((act.slot, act.row, nibbles(act.word)))
+            for parity, act in enumerate(acts):
+                if act is not None:
+                    assert act.slot % 2 == parity
+                    seen["acts"].append((act.slot, act.row, nibbles(act.word)))
             if counted is not None:
                 seen["counted"].append((counted.plane, counted.channel, counted.first, nibbles(counted.word)))
             if acts_loaded:
-                self.acts_loaded.append(len(seen["acts"]) / SIZE)
+                self.acts_loaded.append(by_slot(seen["acts"]))
             if weights_loaded:
                 self.weights_loaded.append(len(seen["weights"]))
             if len(seen["acts"]) >= SIZE * len(self.traffic.blocks) and len(seen["params"]) >= len(self.traffic.params):
@@ -211,6 +207,11 @@ class Surroundings:
             else:
                 self.cycles += 1
         self.done = True
+
+
+def by_slot(writes):
+    """How many of these writes, or blocks, each slot has."""
+    return Counter(slot for slot, _, _ in writes)
 
 
 def nibbles(word):
@@ -229,10 +230,13 @@ def check(traffic, idle=0.0, stall=0.0):
     assert seen["pixels"] == traffic.pixels
     assert len(seen["acts"]) == SIZE * len(traffic.blocks)
     for number, (slot, row, matrix) in enumerate(traffic.blocks):
-        block = sorted(seen["acts"][SIZE * number : SIZE * (number + 1)], key=lambda write: write[1])
+        before = SIZE * by_slot(traffic.blocks[:number])[slot]  # words; only the order of a slot's blocks is defined
+        block = [write for write in seen["acts"] if write[0] == slot][before : before + SIZE]
         columns = [list(column) for column in zip(*matrix, strict=True)]
-        assert block == [(slot, row + pixel, word) for pixel, word in enumerate(columns)]
-    assert result.acts_loaded == traffic.acts_loaded
+        assert sorted(block) == [(slot, row + pixel, word) for pixel, word in enumerate(columns)]
+    # Words of the next image may have come when an image has ended; none of its own may be missing.
+    for has, needs in zip(result.acts_loaded, traffic.acts_loaded, strict=True):
+        assert all(has[slot] >= SIZE * blocks for slot, blocks in needs.items())
     assert result.weights_loaded == traffic.weights_loaded
     if traffic.int16_acts:
         kinds = [request["tag"]["kind"] for request in traffic.requests]
