@@ -25,8 +25,8 @@ def network_config(tmp_path):
     """The smallest hardware that takes the network: compiles fast."""
     path = tmp_path / "small.toml"
     path.write_text(
-        "sparse_arrays = 1\nslots = 2\nbus_bits = 64\nmax_channels = 128\nmax_out_channels = 128\nmax_size = 8\n"
-        "max_images = 4\nslot_channels = 32\nact_rows = 256\npsum_depth = 8\n"
+        "dense_arrays = 1\nsparse_arrays = 1\nslots = 2\nbus_bits = 64\nmax_channels = 128\nmax_out_channels = 128\n"
+        "max_size = 8\nmax_images = 4\nslot_channels = 32\nact_rows = 256\npsum_depth = 8\n"
     )
     return path
 
