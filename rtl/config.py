@@ -203,8 +203,8 @@ class Config:
         return asdict(self)
 
 
-#: The named configurations, all but `tiny` with 256 multipliers. `default`: every slot an array of its own, which need not
-#: wait for another; `dense`, `paper`, `sparse`: two arrays of four slots, none, one or both of them sparse.
+#: The named configurations, all but `tiny` with 256 multipliers. `default`: every slot is an array of its own, which
+#: need not wait for another; `dense`, `paper`, `sparse`: two arrays of four slots, none, one or both of them sparse.
 PRESETS = {
     preset.name: preset
     for preset in (

@@ -67,7 +67,8 @@ _LAYOUT = [
     ("STATUS", "ro", "State of the accelerator.", ("busy", 0, 1, "A program is running."),
      ("done", 1, 1, "A program has ended since reset or the last start."),
      ("waiting", 2, 1, "The program waits for CONTROL.resume."), ("code", 8, 8, "How the last program ended.")),
-    ("TAG", "ro", "Tag of the descriptor that ran last or, after an error, of the one that failed."),
+    ("TAG", "ro", "Tag of the descriptor that ran last or, after an error, of the one that failed"
+     " (or of the next, if already fetched)."),
     ("FAULT", "ro", "Byte address of the access that ended the program with BAD_ADDRESS or BUS_ERROR."),
     ("PROGRAM_BASE", "rw", "Address of the first descriptor, bytes, aligned to a memory word."),
     ("WINDOW_FIRST", "rw", "First byte that the accelerator may access, aligned to a memory word."),

@@ -121,7 +121,7 @@ class Sequencer(wiring.Component):
         m.d.comb += [
             passed.eq(barrier & self.complete & ~owed),
             self.waiting.eq(barrier & self.complete & owed),
-            self.tag.eq(Mux(self.waiting, wait_tag, tag)),
+            self.tag.eq(Mux(self.waiting, wait_tag, Mux(self.finished, control.tag, tag))),
         ]
         with m.If(self.waiting & self.resume):
             m.d.sync += owed.eq(0)
@@ -148,9 +148,10 @@ class Sequencer(wiring.Component):
                 with m.If(self.fetched):
                     m.d.sync += [
                         address.eq(address + BYTES // self._config.bus_bytes),
-                        tag.eq(control.tag),
                         self.tables_sorted.eq(0),
                     ]
+                    with m.If(control.kind != Kind.END):  # until END is reached, what fails belongs to those before it
+                        m.d.sync += tag.eq(control.tag)
                     with m.Switch(control.kind):
                         with m.Case(Kind.END):
                             m.next = "END"
@@ -255,5 +256,6 @@ class Sequencer(wiring.Component):
                 m.d.comb += barrier.eq(1)
                 with m.If(passed & self.load_finished):
                     m.d.comb += self.finished.eq(1)
+                    m.d.sync += tag.eq(control.tag)
                     m.next = "IDLE"
         return m

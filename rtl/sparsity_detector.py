@@ -251,6 +251,8 @@ class SparsityDetector(wiring.Component):
         ]
         with m.If(entry.valid):
             m.d.sync += [rest.eq(nonzeros), work_dense.eq(step), full.eq(full + command.pixels)]
+        with m.If(self.commands.ready):  # the end of every sort, also of one that does not walk
+            m.d.sync += full.eq(0)
 
         end = Signal()
         with m.FSM(name="walk"):
@@ -262,7 +264,6 @@ class SparsityDetector(wiring.Component):
                         m.next = "SUBTRACT"
                     with m.Else():
                         m.d.comb += end.eq(1)
-                        m.d.sync += full.eq(0)
             with m.State("SUBTRACT"):
                 m.d.sync += [
                     rest.eq(rest - read.data),
