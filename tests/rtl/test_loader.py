@@ -180,9 +180,8 @@ class Surroundings:
             _, _, table_there, table, acts_loaded, weights_loaded, *sampled = await ctx.tick().sample(
                 *tables, device.acts_loaded, device.weights_loaded, *signals
             )
-            param, constant, weight, counted, *acts = (
-                payload if valid else None for valid, payload in zip(sampled[::2], sampled[1::2], strict=True)
-            )
+            pairs = zip(sampled[::2], sampled[1::2], strict=True)
+            param, constant, weight, counted, *acts = (payload if valid else None for valid, payload in pairs)
             if table_there and ready:
                 seen["tables"].append(table)
             if param is not None:
@@ -232,8 +231,7 @@ def check(traffic, idle=0.0, stall=0.0):
     for number, (slot, row, matrix) in enumerate(traffic.blocks):
         before = SIZE * by_slot(traffic.blocks[:number])[slot]  # words; only the order of a slot's blocks is defined
         block = [write for write in seen["acts"] if write[0] == slot][before : before + SIZE]
-        columns = [list(column) for column in zip(*matrix, strict=True)]
-        assert sorted(block) == [(slot, row + pixel, word) for pixel, word in enumerate(columns)]
+        assert sorted(block) == [(slot, row + i, list(word)) for i, word in enumerate(zip(*matrix, strict=True))]
     # Words of the next image may have come when an image has ended; none of its own may be missing.
     for has, needs in zip(result.acts_loaded, traffic.acts_loaded, strict=True):
         assert all(has[slot] >= SIZE * blocks for slot, blocks in needs.items())
