@@ -71,10 +71,13 @@ class QuantLayer(nn.Module):
         """The factor of each image's noise level, broadcast against input and output; 1 for 8-bit activations."""
         return 1.0 if self.log_level is None else self.log_level[self.level].exp()[:, None, None, None]
 
+    def act_steps(self, x: torch.Tensor) -> torch.Tensor:
+        """Activations in steps of the code, before they are rounded and limited, same shape as ``x``."""
+        return x / (self._channelwise(self.log_act.exp()) * self.level_scale())
+
     def act_codes(self, x: torch.Tensor) -> torch.Tensor:
         """Integer-valued activations, same shape as ``x``."""
-        scale = self._channelwise(self.log_act.exp()) * self.level_scale()
-        return round_through((x / scale).clamp(self.precision.act.low, self.precision.act.high))
+        return round_through(self.act_steps(x).clamp(self.precision.act.low, self.precision.act.high))
 
     def folded_weight(self) -> torch.Tensor:
         """The weights times the activation scale of their input channel."""

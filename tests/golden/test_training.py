@@ -1,5 +1,6 @@
 """Training, distillation and the metric's classifier, a few steps each."""
 
+import copy
 from functools import partial
 
 import numpy as np
@@ -8,6 +9,8 @@ import torch
 
 from sqdm.errors import UserError
 from sqdm.golden import classifier, data, distill, evaluate, lower, quantize, train
+from sqdm.golden.fake_quant import inputs_of, quant_layers
+from sqdm.golden.formats import UINT4
 from sqdm.golden.model_file import load_model
 
 
@@ -38,9 +41,55 @@ def test_float_checkpoint_survives_the_file(float_net, tmp_path):
 def test_distillation_lowers_the_loss(float_net, monkeypatch):
     monkeypatch.setattr(distill, "FIT_IMAGES", 64)
     monkeypatch.setattr(distill, "LEVEL_IMAGES", 36)
+    monkeypatch.setattr(distill, "SPARSE_IMAGES", 18)
     losses = []
     distill.distill(float_net, 0, 12, lambda done, loss: losses.append(loss))
     assert np.mean(losses[-4:]) < 0.9 * np.mean(losses[:2])
+
+
+def test_penalty_acts_only_on_activations_that_round_to_0_or_1():
+    steps = torch.tensor([-3.0, 0.0, 0.01, 0.7, 1.49, 1.51, 8.0, 20.0], requires_grad=True)
+    count = distill.soft_nonzeros(steps)
+    count.sum().backward()
+    assert count.tolist() == pytest.approx([0, 0, 0.01 / 1.5, 0.7 / 1.5, 1.49 / 1.5, 1, 1, 1])
+    assert steps.grad.tolist() == pytest.approx([0, 0] + [1 / 1.5] * 3 + [0] * 3)
+
+
+def zero_share(net, inputs, labels):
+    """Share of zero codes in the 4-bit layers behind a ReLU, each layer alike."""
+    watched = {name: m for name, m in quant_layers(net).items() if m.precision.act == UINT4}
+    seen = inputs_of(net, watched, *inputs, labels)
+    assert len(watched) == 28
+    return np.mean([float((watched[name].act_codes(x) == 0).float().mean()) for name, x in seen.items()])
+
+
+def test_penalty_raises_the_zeros_and_leaves_no_hook(fake_net, float_net, monkeypatch):
+    monkeypatch.setattr(distill, "BATCH", 8)
+    monkeypatch.setattr(distill, "SPARSE_IMAGES", 18)
+    x, sigma, labels = distill.noisy_batch(36, torch.Generator().manual_seed(5), distill.sampler_sigma(36))
+    inputs = distill.network_input(x, sigma)
+    shares = {}
+    for weight in (0.0, 100.0):
+        student = copy.deepcopy(fake_net)
+        phase = distill.Phase(3, 3e-3, 1e-2, 2, True, 0, weight)
+        distill.improve(student, float_net, phase, torch.Generator().manual_seed(4), lambda loss: None)
+        shares[weight] = zero_share(student.eval(), inputs, labels)
+        assert all(not layer._forward_pre_hooks for layer in quant_layers(student).values())
+    assert shares[100.0] > shares[0.0] + 0.01
+
+
+def test_penalty_counts_the_added_images_alone(fake_net):
+    """Weighted by MAC: as the share over a batch of these images, whatever comes before them."""
+    penalty = distill.NonzeroPenalty(fake_net)
+    x, sigma, labels = distill.noisy_batch(8, torch.Generator().manual_seed(6), distill.sampler_sigma(8))
+    inputs = distill.network_input(x, sigma)
+    with torch.no_grad():
+        fake_net(*inputs, labels)
+        last = float(penalty.share(5))
+        fake_net(*(part[5:] for part in inputs), labels[5:])
+        assert float(penalty.share(0)) == pytest.approx(last, rel=1e-4)
+    penalty.remove()
+    assert 0.2 < last < 0.9
 
 
 def test_classifier_reads_the_test_set(model):
@@ -56,6 +105,7 @@ def test_train_and_quantize_write_a_model_that_loads(tmp_path, monkeypatch):
     monkeypatch.setattr(evaluate, "generate", partial(evaluate.generate, steps=2))
     monkeypatch.setattr(distill, "BATCH", 16)
     monkeypatch.setattr(distill, "LEVEL_IMAGES", 36)
+    monkeypatch.setattr(distill, "SPARSE_IMAGES", 18)
     monkeypatch.setattr(train, "BATCH", 16)
     monkeypatch.setattr(lower, "CALIBRATION_IMAGES", 64)
     stages = []
