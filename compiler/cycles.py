@@ -23,8 +23,9 @@ Table = tuple[np.ndarray, int, np.ndarray]  #: order, dense channels, non-zeros 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Cycles by cause. ``dense`` and ``sparse``: the arrays of each kind multiply; ``loads``: memory words and empty
-    places on their way to the buffers; ``output``: requantising and writing; ``fill``: before the first multiplication.
+    """Cycles by cause. ``dense`` and ``sparse``: the arrays of each kind multiply; ``loads``: memory words, or blocks
+    in the corner turns, on their way to the buffers; ``output``: requantising and writing; ``fill``: before the first
+    multiplication. All loads belong to the first of ``passes``, one an output tile whose activations stay.
     """
 
     dense: int = 0
@@ -32,17 +33,19 @@ class Estimate:
     loads: int = 0
     output: int = 0
     fill: int = 0
+    passes: int = 1
 
     @property
     def total(self) -> int:
-        return self.fill + max(self.dense, self.sparse, self.loads, self.output)
+        busy = max(self.dense, self.sparse, self.output) // self.passes
+        return self.fill + max(busy, self.loads) + (self.passes - 1) * busy
 
 
 def estimate(d: Descriptor, config: Config, memory: np.ndarray | None = None) -> Estimate:
     """The prediction for a descriptor.
 
-    ``memory``: an image on which the program ran at least once; its channel tables tell split and non-zeros. Without it
-    (or for tables that no run has renewed) every activation counts as non-zero.
+    ``memory``: an image of the program; its channel tables tell split and non-zeros, those of calibration or of the
+    last run. Without it, or for tables without counts, every activation counts as non-zero.
     """
     if d.kind == Kind.MAP:
         return _map(d, config)
@@ -55,16 +58,16 @@ def estimate(d: Descriptor, config: Config, memory: np.ndarray | None = None) ->
     words = 2 if d["MODE.residual"] or d["MODE.statistics"] else 1
     groups = ceil_div(shape.tile_channels, config.post_lanes)
     written = shape.tile_channels * shape.out_words(d["MODE.output"] == Output.RAW) * words
-    weights = shape.channels * shape.tile_words
-    acts = _act_requests(d, shape, tables)
-    passes = 1 if shape.images <= d["BUFFERS.images"] else shape.tiles
+    weights = shape.planes * shape.channels * shape.tile_words
+    acts = _image_loads(d, shape, tables)
+    resident = shape.images <= d["BUFFERS.images"]
     sets = shape.images if d["MODE.image_weights"] else 1
-    loads = shape.param_words + sets * shape.tiles * weights + passes * shape.images * acts
+    loads = shape.param_words + sets * shape.tiles * weights + (1 if resident else shape.tiles) * shape.images * acts
     early = 0 if d["CONTROL.prefetch"] else shape.table_words + shape.param_words + weights
     scan = shape.images * acts if d["MODE.scan"] else 0
-    return Estimate(
-        jobs * dense, jobs * sparse, loads, jobs * max(shape.pixels * groups, written), SETUP + early + acts + scan
-    )
+    output = jobs * max(shape.pixels * groups, written)
+    fill = SETUP + early + acts + scan
+    return Estimate(jobs * dense, jobs * sparse, loads, output, fill, shape.tiles if resident else 1)
 
 
 def _tables(d: Descriptor, shape: LayerShape, memory: np.ndarray | None) -> list[Table]:
@@ -105,17 +108,20 @@ def _arrays(d: Descriptor, shape: LayerShape, tables: list[Table]) -> tuple[int,
     return round(dense), round(sparse)
 
 
-def _act_requests(d: Descriptor, shape: LayerShape, tables: list[Table]) -> int:
-    """Requests for one image's activations: a slot takes 16 channels at a time, empty places included."""
+def _image_loads(d: Descriptor, shape: LayerShape, tables: list[Table]) -> int:
+    """Cycles to load one image: its memory words, or the blocks of 16 pixels and 16 channels of either corner turn."""
     config = shape.config
-    beats = config.chunk_words if d["MODE.int16_acts"] else 1
-    total = 0
+    words = shape.planes * shape.channels * shape.plane_words * (config.chunk_words if d["MODE.int16_acts"] else 1)
+    if d["MODE.int16_acts"] and d["CONSTANT_STRIDE"]:
+        words += shape.constant_words
+    groups = [0] * (config.dense_slots + config.sparse_slots)
     for _, split, _ in tables:
-        for channels, slots in ((split, config.dense_slots), (shape.channels - split, config.sparse_slots)):
-            if channels and slots:
-                places = slots * ceil_div(ceil_div(channels, slots), WORD_NIBBLES) * WORD_NIBBLES
-                total += shape.plane_words * (places + channels * (beats - 1))
-    return total
+        pools = (split, config.dense_slots, 0), (shape.channels - split, config.sparse_slots, config.dense_slots)
+        for channels, slots, first in pools:
+            for slot in range(min(slots, channels)):
+                groups[first + slot] += ceil_div(ceil_div(channels, slots), WORD_NIBBLES)
+    turn = max(sum(groups[parity::2]) for parity in (0, 1))
+    return max(words, (turn * shape.plane_words + 1) * WORD_NIBBLES)
 
 
 def _map(d: Descriptor, config: Config) -> Estimate:

@@ -23,11 +23,11 @@ FLAGS = (
 def listing(program: Program, memory: np.ndarray | None = None) -> str:
     """Tag, kind, name, shape, formats, options and predicted cycles of each descriptor, and their sum.
 
-    ``memory`` as for `cycles.estimate`.
+    ``memory`` as for `cycles.estimate`; by default that of the program before its first run.
     """
     rows, total = [], 0
     for descriptor in program.descriptors:
-        cycles = estimate(descriptor, program.config, memory).total
+        cycles = estimate(descriptor, program.config, program.memory if memory is None else memory).total
         total += cycles
         rows.append(
             (

@@ -44,6 +44,17 @@ def test_listing_names_every_descriptor(sqdm, tmp_path):
         assert line.startswith(listed["name"])
 
 
+def test_predicted_cycles_know_the_zeros_of_calibration(sqdm, tmp_path):
+    totals = {}
+    for config in ("dense", "default"):
+        assert sqdm("compile", "--config", config, "--out", tmp_path / config).status == 0
+        total = (tmp_path / config / "listing.txt").read_text().splitlines()[-1].split()
+        assert total[0] == "total"
+        totals[config] = int(total[1].replace(",", ""))
+    assert 750_000 < totals["dense"] < 900_000  # the RTL takes 829,000
+    assert 0.38 < totals["default"] / totals["dense"] < 0.5  # and 353,000
+
+
 def test_what_cannot_be_compiled_is_refused(sqdm, tmp_path):
     out = tmp_path / "p"
     sqdm("compile", "--images", 0, "--out", out).assert_refused("images", "1..32", "not 0")

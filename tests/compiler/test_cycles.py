@@ -32,10 +32,11 @@ def test_dense_layer_by_hand():
     assert found.dense == 2 * 3 * pairs * 4  # 2 tiles, 3 images, 8 channels on 2 slots
     assert found.sparse == 0
     weights = 8 * 2 * 9 * 2  # channels, tiles, taps, memory words of 32 lanes
-    acts = 3 * 2 * 2 * 16  # images, 16-pixel words of 24 pixels, slots, places of a group
-    assert found.loads == 2 * 32 * 4 // 8 + weights + acts
+    turn = (2 + 1) * 16  # a turn for each of two slots, 24 pixels and the end of the image: longer than 8 x 2 words
+    assert found.loads == 2 * 32 * 4 // 8 + weights + 3 * turn
     assert found.output == 2 * 3 * 24 * 16  # 32 lanes, 2 at a time
-    assert found.fill == SETUP + 2 * 2 * 16
+    assert found.fill == SETUP + turn
+    assert found.total == found.fill + found.dense  # both tiles: neither loads nor outputs take as long
 
 
 def test_zeros_shorten_sparse_arrays_only_once_they_are_known():
