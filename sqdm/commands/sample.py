@@ -76,6 +76,8 @@ def expand(labels: list[int], images: int | None) -> list[int]:
 
 def make_engine(model, images: int, config, engine: str, policy: str, period: int, steps: int, **options):
     """The engine of that name; None for the float network. Raises `UserError` when a layer does not fit `config`."""
+    import torch
+
     from sqdm.golden.sampler import evaluations
     from sqdm.rtl.registers import Policy
     from sqdm.sim.engine import GoldenEngine, RtlEngine
@@ -84,6 +86,7 @@ def make_engine(model, images: int, config, engine: str, policy: str, period: in
         return None
     if engine == "golden":
         return GoldenEngine(model.arrays)
+    torch.set_num_threads(1)  # threads that wait for the next convolution to check would slow the simulator down
     return RtlEngine(
         model.arrays,
         config,
