@@ -13,7 +13,7 @@ from sqdm.compiler.buffers import first_split
 from sqdm.compiler.program import Descriptor
 from sqdm.golden.dealing import clamp_dense, deal_pool
 from sqdm.golden.layout import LayerShape
-from sqdm.rtl.config import BALANCE_SHIFT, WORD_NIBBLES, Config, ceil_div
+from sqdm.rtl.config import BALANCE_SHIFT, TURNS, WORD_NIBBLES, Config, ceil_div
 from sqdm.rtl.descriptor import Kind, Output, Resample
 
 SETUP = 64  #: fetching and checking a descriptor, filling and draining the pipelines
@@ -120,7 +120,7 @@ def _image_loads(d: Descriptor, shape: LayerShape, tables: list[Table]) -> int:
         for channels, slots, first in pools:
             for slot in range(min(slots, channels)):
                 groups[first + slot] += ceil_div(ceil_div(channels, slots), WORD_NIBBLES)
-    turn = max(sum(groups[parity::2]) for parity in (0, 1))
+    turn = max(sum(groups[number::TURNS]) for number in range(TURNS))
     return max(words, (turn * shape.plane_words + 1) * WORD_NIBBLES)
 
 

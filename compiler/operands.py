@@ -8,8 +8,8 @@ from sqdm.compiler.buffers import Strip
 from sqdm.compiler.conv_descriptor import Place
 from sqdm.compiler.program import Builder, Region
 from sqdm.golden import layout, planes
-from sqdm.golden.engine import Requant
 from sqdm.golden.layout import LayerShape
+from sqdm.golden.requant import Requant
 from sqdm.rtl.descriptor import Output
 
 

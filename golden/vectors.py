@@ -10,10 +10,10 @@ from sqdm.errors import UserError
 from sqdm.golden import layers, sampler
 from sqdm.golden.conv import conv_psum, requantise
 from sqdm.golden.edm import coefficients
-from sqdm.golden.engine import Requant
 from sqdm.golden.formats import INT4, INT8, UINT4, WEIGHT_LIMIT, Format
 from sqdm.golden.integer import IntegerUNet
 from sqdm.golden.model_file import Model
+from sqdm.golden.requant import Requant
 from sqdm.golden.sample import check_labels, check_seed, check_steps
 
 

@@ -5,8 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from . import payloads
-from .config import Config
-from .corner_turns import TURNS
+from .config import TURNS, Config
 from .job_scheduler import JobScheduler
 from .pe_array import PeArray, PeKind
 from .psum_join import PsumJoin

@@ -17,6 +17,7 @@ ACT_BITS = 4  #: an activation code (UINT4, or a balanced digit -8..7 when a lay
 WEIGHT_BITS = 4  #: a weight code, -8..7
 WORD_NIBBLES = 16  #: activations in one activation word
 WORD_BITS = WORD_NIBBLES * ACT_BITS  #: 64: 16 pixels of a channel in memory, 16 channels of a pixel in a PE array
+TURNS = 2  #: corner turns; slot n is served by turn n % TURNS
 MAX_TAPS = 9  #: taps of the largest kernel, 3x3
 MAX_ACT = 255  #: largest magnitude of an 8-bit activation: two unsigned nibbles (two balanced digits reach 136)
 CODE_MAX = 119  #: signed 8-bit codes are -119..119, so that both balanced digits are -8..7

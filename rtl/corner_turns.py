@@ -5,10 +5,8 @@ from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from . import payloads
-from .config import WORD_NIBBLES, Config
+from .config import TURNS, WORD_NIBBLES, Config
 from .corner_turn import CornerTurn, block_row
-
-TURNS = 2  #: slot n is served by turn n % TURNS
 
 
 def image_row(config: Config) -> data.Layout:

@@ -5,8 +5,8 @@ from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from . import payloads
-from .config import WORD_BITS, Config
-from .corner_turns import TURNS, CornerTurns
+from .config import TURNS, WORD_BITS, Config
+from .corner_turns import CornerTurns
 from .payloads import ADDRESS_BITS, LoadKind
 from .post_processor import param_write
 

@@ -5,8 +5,7 @@ from amaranth.lib import enum, fifo, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from . import payloads
-from .config import Config
-from .corner_turns import TURNS
+from .config import TURNS, Config
 from .dense_feeder import DenseFeeder
 from .mac_array import MacArray
 from .sparse_feeder import SparseFeeder

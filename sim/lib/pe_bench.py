@@ -4,8 +4,7 @@ import cocotb
 import numpy as np
 
 from sqdm.rtl import payloads
-from sqdm.rtl.config import WORD_NIBBLES, Config
-from sqdm.rtl.corner_turns import TURNS
+from sqdm.rtl.config import TURNS, WORD_NIBBLES, Config
 from sqdm.sim.lib.bench import Bench, Watch
 from sqdm.sim.lib.pace import PACES
 from sqdm.sim.lib.pe_job import Job

@@ -10,7 +10,7 @@ from sqdm.compiler.operands import Convolution
 from sqdm.compiler.prefetch import allow_prefetch
 from sqdm.compiler.program import Builder, Descriptor, HostStep, Program
 from sqdm.golden import layout, planes
-from sqdm.golden.engine import Requant
+from sqdm.golden.requant import Requant
 from sqdm.rtl.config import CODE_MAX, Config
 from sqdm.rtl.descriptor import BASES, BYTES, Kind, Output, Resample
 from sqdm.sim.lib.workload import activations

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sqdm.golden.engine import Requant
+from sqdm.golden.requant import Requant
 from sqdm.sim.lib.lock import locked
 
 #: (layer, sampling step): an 8-bit layer, both map sizes, one and several channel groups of a slot.
@@ -30,7 +30,7 @@ class Layer:
 
 
 def save(jobs: list, path: Path):
-    """Write the jobs of the golden engine (anything with the fields of `Layer`) whole or not at all."""
+    """Write layers (anything with the fields of `Layer`) whole or not at all."""
     arrays = {}
     for number, job in enumerate(jobs):
         arrays |= {f"{number}.acts": job.acts, f"{number}.weights": job.weights, f"{number}.signed": job.signed}

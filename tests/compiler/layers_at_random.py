@@ -6,7 +6,7 @@ import numpy as np
 
 from sqdm.compiler.convolution import Convolution
 from sqdm.golden.conv import add_residual, conv_psum, normalise, requantise
-from sqdm.golden.engine import Requant
+from sqdm.golden.requant import Requant
 from sqdm.rtl.descriptor import Output
 
 RANGES = {(False, 4): (0, 15), (True, 4): (-8, 7), (False, 8): (0, 255), (True, 8): (-119, 119)}

@@ -47,8 +47,7 @@ def test_shipped_model_is_small():
 def test_shipped_model_keeps_its_quality(model):
     """The goal for the error; for the distance, which misses its goal of 1.05, a limit just above the report."""
     quality = model.manifest["quality"]
-    # Seeds of sampling spread the ratio to the training set by 0.04; docs/numerics.md has the figures.
-    assert quality["fd"] <= 1.10 * quality["fd_float"]
+    assert quality["fd"] <= 1.075 * quality["fd_float"]
     assert quality["fd_test"] <= 1.05 * quality["fd_float_test"]
     assert quality["mse"] <= 30e-5
     assert quality["fd_images"] >= 1440 and len(quality["fd_seeds"]) >= 3

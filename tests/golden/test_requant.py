@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sqdm.golden.engine import Requant
+from sqdm.golden.requant import Requant
 
 
 def test_requant_refuses():

@@ -5,8 +5,8 @@ import random
 import pytest
 from streams import emits_verilog, send, simulate
 
-from sqdm.rtl.config import PRESETS
-from sqdm.rtl.corner_turns import TURNS, CornerTurns
+from sqdm.rtl.config import PRESETS, TURNS
+from sqdm.rtl.corner_turns import CornerTurns
 
 DEFAULT = PRESETS["default"]
 SIZE = 16

@@ -8,7 +8,7 @@ from sqdm.compiler.operands import Convolution
 from sqdm.compiler.program import Builder
 from sqdm.errors import DeviceError
 from sqdm.golden.conv import conv_psum
-from sqdm.golden.engine import Requant
+from sqdm.golden.requant import Requant
 from sqdm.rtl.config import PRESETS
 from sqdm.rtl.descriptor import FIELDS, Kind
 from sqdm.rtl.registers import COUNTERS, STALLS, Policy

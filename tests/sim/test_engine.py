@@ -124,9 +124,10 @@ def test_no_check_compares_nothing(arrays):
     assert not engine.comparison()[0]
 
 
-def test_dense_equivalent_has_the_same_multipliers():
-    dense = dense_equivalent(MIXED)
-    assert (dense.multipliers, dense.sparse_arrays) == (MIXED.multipliers, 0)
+@pytest.mark.parametrize("config", [MIXED, PRESETS["default"], PRESETS["tiny"]], ids=lambda config: config.name)
+def test_dense_equivalent_has_the_same_multipliers_in_two_arrays(config):
+    dense = dense_equivalent(config)
+    assert (dense.multipliers, dense.dense_arrays, dense.sparse_arrays) == (config.multipliers, 2, 0)
 
 
 def test_what_does_not_fit_is_refused(arrays):

@@ -6,7 +6,7 @@ import pytest
 from sqdm.compiler.convolution import compile_convolution
 from sqdm.compiler.operands import Convolution
 from sqdm.compiler.program import Builder
-from sqdm.golden.engine import Requant
+from sqdm.golden.requant import Requant
 from sqdm.rtl.config import PRESETS
 from sqdm.rtl.descriptor import Kind, Output, Resample
 from sqdm.sim.device import Device

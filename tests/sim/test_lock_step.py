@@ -7,7 +7,7 @@ from sqdm.compiler import access
 from sqdm.compiler.convolution import compile_convolution
 from sqdm.compiler.machine import Machine
 from sqdm.compiler.operands import Convolution
-from sqdm.golden.engine import Requant
+from sqdm.golden.requant import Requant
 from sqdm.rtl.config import PRESETS
 from sqdm.rtl.registers import Policy
 from sqdm.sim.lock_step import STRAY, LockStep
