@@ -105,4 +105,3 @@ def read_figures(cells: str, memories: str) -> dict[str, str | int | float | Non
         "memory_bits": sum(int(size) * int(width) for size, width in sizes),
         "fmax_mhz": None,
     }
-
