@@ -61,8 +61,7 @@ class Fp32Adder(wiring.Component):
             step = 1 << level
             sticky = aligned[: step + 1].any()
             aligned = Mux(distance[level], Cat(sticky, aligned[step + 1 :], *[0] * step)[:WIDTH], aligned)
-        far = distance[5:].any()
-        aligned = Mux(far, small.any(), aligned)
+        aligned = Mux(distance[5:].any(), 0, aligned)  # less than a quarter of the last place rounds away
         large, aligned, exponent, sign, subtract, infinite, nan = registers(
             2, large=large, aligned=aligned, exponent=exponent, sign=sign, subtract=subtract, infinite=infinite, nan=nan
         )
@@ -98,7 +97,7 @@ class Fp32Adder(wiring.Component):
         rounded = (fraction + up)[:24]
         carry = rounded[23]
         below = exponent[9] | (exponent == 0)
-        above = ~exponent[9] & (exponent[8] | exponent[:8].all() | (exponent[1:8].all() & carry))
+        above = ~exponent[9] & exponent[:8].all()  # a carry to exponent 255 leaves fraction 0, which is infinity
         final = Mux(carry, exponent[:8] + 1, exponent[:8])[:8]
         m.d.sync += self.total.eq(pack(sign, final, rounded[:23], empty | below, infinite | above, nan))
         return m
