@@ -11,5 +11,9 @@ for folder in FOLDERS:
 setup(
     packages=packages,
     package_dir={"sqdm": "sqdm"} | {f"sqdm.{folder}": folder for folder in FOLDERS},
-    package_data={"sqdm.golden": ["models/*/*"], "sqdm.sim": ["*.cpp", "*.h", "*.vlt"]},
+    package_data={
+        "sqdm.golden": ["models/*/*"],
+        "sqdm.package": ["*.ys", "*.v", "files/*"],
+        "sqdm.sim": ["*.cpp", "*.h", "*.vlt"],
+    },
 )

@@ -1,4 +1,4 @@
-"""The manifest of generated hardware and its FuseSoC core file."""
+"""The manifest of generated hardware."""
 
 import importlib
 import pkgutil
@@ -80,31 +80,3 @@ def manifest(top: str, component: wiring.Component, config: Config, verilog: str
         "memory_bits": sum(memory["width"] * memory["depth"] for memory in found),
         "latencies": latencies(),
     }
-
-
-def core_file(top: str, verilog: str, header: str, config: Config) -> str:
-    """A FuseSoC core description (CAPI 2) of the generated files."""
-    return f"""CAPI=2:
-name: ::{top}:{__version__}
-description: sqdm accelerator, configuration {config.name}
-
-filesets:
-  rtl:
-    files:
-      - {verilog}: {{file_type: systemVerilogSource}}
-  software:
-    files:
-      - {header}: {{file_type: user}}
-
-targets:
-  default:
-    filesets: [rtl, software]
-  lint:
-    filesets: [rtl]
-    toplevel: {top}
-    default_tool: verilator
-    tools:
-      verilator:
-        mode: lint-only
-        verilator_options: [-Wno-fatal]
-"""
