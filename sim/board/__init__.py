@@ -1,0 +1,1 @@
+"""A simulated board: the compiled board system behind a pseudo-terminal."""
