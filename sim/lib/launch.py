@@ -87,19 +87,19 @@ def simulator_environment(simulator: str):
         os.environ.update(before)
 
 
-class Device:
-    """A component built for one simulator, with a `Fault` input on one of its output streams.
+class TextDevice:
+    """A Verilog text built for one simulator.
 
-    Parameters: ``component``; ``name`` of the module; ``stream`` that faults hit; ``simulator`` "verilator" or
-    "icarus"; ``parameters`` handed to the bench as JSON.
+    Parameters: ``text``; ``name`` of its top module; ``parameters`` handed to the bench as JSON; ``simulator``
+    "verilator" or "icarus"; ``plusargs`` of the simulation.
     """
 
-    def __init__(
-        self, component: wiring.Component, name: str, stream: str, parameters: dict, simulator: str = "verilator"
-    ):
+    ICARUS_ARGS = ("-g2012",)
+
+    def __init__(self, text: str, name: str, parameters: dict, simulator: str = "verilator", plusargs: tuple = ()):
         self._simulator = simulator
         self._parameters = parameters
-        text = emit.to_verilog(Breakable(component, stream), name, assigns=simulator == "icarus")
+        self._plusargs = plusargs
         options = " ".join((simulator, *VERILATOR_ARGS, *MAKE_ARGS, *TIMESCALE, *versions()))
         self._runtime = build_root() / f"runtime-{emit.digest(options)}"
         self._folder = build_root() / f"{name}-{simulator}-{emit.digest(text + options)}"
@@ -120,7 +120,7 @@ class Device:
                     sources=[self._source],
                     hdl_toplevel=self._name,
                     build_dir=self._folder / "build",
-                    build_args=VERILATOR_ARGS if self._simulator == "verilator" else ("-g2012",),
+                    build_args=VERILATOR_ARGS if self._simulator == "verilator" else self.ICARUS_ARGS,
                     timescale=TIMESCALE,
                     log_file=self._folder / "build.log",
                 )
@@ -161,10 +161,24 @@ class Device:
                 test_filter="|".join(only) or None,
                 extra_env=environment,
                 log_file=log,
+                plusargs=self._plusargs,
                 timescale=TIMESCALE if self._simulator == "icarus" else None,
             )
         tests, failures = get_results(results)
         return Result(tests, failures, log)
+
+
+class Device(TextDevice):
+    """A component built for one simulator, with a `Fault` input on one of its output streams.
+
+    Parameters: as of `TextDevice`; ``component`` in place of its text; ``stream`` that faults hit.
+    """
+
+    def __init__(
+        self, component: wiring.Component, name: str, stream: str, parameters: dict, simulator: str = "verilator"
+    ):
+        text = emit.to_verilog(Breakable(component, stream), name, assigns=simulator == "icarus")
+        super().__init__(text, name, parameters, simulator)
 
 
 def versions() -> tuple[str, ...]:

@@ -1,17 +1,16 @@
+# amaranth: UnusedElaboratable=no
 """The files of `sqdm generate`."""
 
 import json
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-
-from amaranth.hdl import UnusedElaboratable
 
 from sqdm import __version__
 from sqdm.header import c_header
 from sqdm.manifest import manifest
 from sqdm.package import verilog, wrapper
+from sqdm.package.fill import fill
 from sqdm.register_page import register_page
 from sqdm.rtl import axi
 from sqdm.rtl.accelerator import Accelerator
@@ -64,13 +63,10 @@ def _memory_table(memories: list[dict]) -> str:
 def contents(config: Config, on_wait: Callable[[str], None] | None = None) -> dict[str, File]:
     """Every file by name; see `verilog.verilog` for ``on_wait`` and errors."""
     text = verilog.verilog(config, on_wait)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UnusedElaboratable)
-        component = Accelerator(config)
-        described = manifest(TOP, component, config, text)
-        ports = wrapper.ports(component)
-        wrapped = wrapper.wrapper(component, TOP)
-        del component
+    component = Accelerator(config)  # only its ports are used
+    described = manifest(TOP, component, config, text)
+    ports = wrapper.ports(component)
+    wrapped = wrapper.wrapper(component, TOP)
     values = {
         "TOP": TOP,
         "WRAPPER": wrapper.WRAPPER,
@@ -97,6 +93,8 @@ def contents(config: Config, on_wait: Callable[[str], None] | None = None) -> di
         "vivado.tcl": File("vivado_script", "out-of-context synthesis with Vivado", _filled("vivado.tcl", values)),
         "sqdm_lint.vlt": File("lint_waivers", "Verilator's waivers with reasons", _filled("sqdm_lint.vlt", values)),
     }
+    filled = fill(text, TOP, wrapper.WRAPPER, described["memories"])
+    files["sqdm_fill.sv"] = File("simulation", "content for the memories in simulators with X (optional)", filled)
     listed = {name: (file.kind, file.doc) for name, file in files.items()}
     listed |= {MANIFEST: ("manifest", "parameters, ports, registers, memories, latencies, files (JSON)")}
     listed |= {"README.md": ("document", "this page")}

@@ -18,7 +18,9 @@ from sqdm.synth.yosys import PACKAGE, working_folder, yosys
 FOLDER = Path(__file__).parent
 SCRIPT, WIDTHS = FOLDER / "emit.ys", FOLDER / "widths.v"
 SOURCES = (SCRIPT, WIDTHS, FOLDER / "names.py", Path(__file__))
-BANNER = "// The sqdm accelerator, a design in one file: module {top}. Made by `sqdm generate`; change its configuration.\n"
+BANNER = (
+    "// The sqdm accelerator, a design in one file: module {top}. Made by `sqdm generate`; change its configuration.\n"
+)
 #: What a transparent memory port stores while nothing is passed through; a mask hides it.
 HIDDEN = re.compile(r"(<= \d+'[hb])x+;")
 

@@ -21,7 +21,7 @@ XILINX = "xilinx.com:{kind}:1.0"
 
 
 def ports(component: wiring.Component) -> list[dict]:
-    """Name, direction and width of every port of the wrapper; ``inner`` is the accelerator's port, or None for a tie."""
+    """Name, direction and width of every port; ``inner`` is the accelerator's port behind it, None for a constant."""
     found = [
         {"name": CLOCK, "direction": "input", "width": 1, "inner": "clk"},
         {"name": RESET, "direction": "input", "width": 1, "inner": "rst"},
