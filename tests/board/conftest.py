@@ -1,19 +1,16 @@
 """A simulated board behind a pseudo-terminal, and the host's end of it."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from small_board import SMALL
 
-from sqdm.rtl.config import PRESETS
 from sqdm.sim.board.simulated_board import SimulatedBoard
 from sqdm.sim.board.terminal import Terminal
 from sqdm.sim.uart.device import Board
 from sqdm.sim.uart.link import Link
 from sqdm.sim.uart.port import SerialPort
 
-#: The smallest configuration that takes the digits network.
-SMALL = replace(PRESETS["tiny"], name="small", max_channels=128)
 TIMEOUT = 60.0  #: seconds for a reply: other tests share the machine
 
 
