@@ -163,7 +163,7 @@ class Noisy:
 
 
 def test_damaged_frames_are_sent_again(serial):
-    link = Link(Noisy(serial.port, 7), timeout=4.0, attempts=10)
+    link = Link(Noisy(serial.port, 7), timeout=2.0, attempts=10)
     draw = np.random.default_rng(5)
     for _ in range(8):
         content = draw.integers(0, 256, 512, dtype=np.uint8).tobytes()
