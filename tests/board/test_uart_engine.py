@@ -56,7 +56,7 @@ def test_a_board_that_errs_is_noticed(arrays):
     board = engine(arrays, 1, spoil=spoil)
     evaluate(board, 1)
     _, mismatches, first = board.comparison()
-    assert set(mismatches.values()) == {1}
+    assert len(mismatches) > 40  # all layers
     assert "run 0" in first
 
 
