@@ -15,5 +15,6 @@ setup(
         "sqdm.golden": ["models/*/*"],
         "sqdm.package": ["*.ys", "*.v", "files/*"],
         "sqdm.sim": ["*.cpp", "*.h", "*.vlt"],
+        "sqdm.sim.board": ["*.cpp"],
     },
 )
