@@ -25,6 +25,23 @@ VCO_HZ = (400_000_000, 800_000_000)  #: of the EHXPLLL (Lattice FPGA-DS-02012)
 DETECTOR_HZ = (3_125_000, 400_000_000)
 DIVIDER = 128  #: largest divider of the PLL
 FILES = {f"{NAME}.bit": "sqdm_ulx3s.bit", f"{NAME}.rpt": "yosys.log", f"{NAME}.tim": "nextpnr.log"}
+#: What Project Trellis' ecppll sets for a single output with feedback from it.
+PLL_SETTINGS = {
+    "a_ICP_CURRENT": "12",
+    "a_LPF_RESISTOR": "8",
+    "a_MFG_ENABLE_FILTEROPAMP": "1",
+    "a_MFG_GMCREF_SEL": "2",
+    "p_PLLRST_ENA": "DISABLED",
+    "p_INTFB_WAKE": "DISABLED",
+    "p_STDBY_ENABLE": "DISABLED",
+    "p_DPHASE_SOURCE": "DISABLED",
+    "p_OUTDIVIDER_MUXA": "DIVA",
+    "p_CLKOP_ENABLE": "ENABLED",
+    "p_CLKOP_FPHASE": 0,
+    "p_FEEDBK_PATH": "CLKOP",
+    **{f"i_{name}": Const(0) for name in ("RST", "STDBY", "PHASESEL0", "PHASESEL1", "PLLWAKESYNC", "ENCLKOP")},
+    **{f"i_{name}": Const(1) for name in ("PHASEDIR", "PHASESTEP", "PHASELOADREG")},
+}
 STAGES = ("elaborate", "yosys", "nextpnr", "ecppack")
 
 
@@ -64,20 +81,15 @@ class BoardTop(Elaboratable):
         feedback = Signal()
         m.submodules.pll = Instance(
             "EHXPLLL",
+            **PLL_SETTINGS,
             p_CLKI_DIV=self._pll.reference,
             p_CLKFB_DIV=self._pll.feedback,
             p_CLKOP_DIV=self._pll.output,
-            p_CLKOP_CPHASE=self._pll.output // 2,
-            p_CLKOP_ENABLE="ENABLED",
-            p_FEEDBK_PATH="CLKOP",
+            p_CLKOP_CPHASE=(self._pll.output - 1) // 2,
             a_FREQUENCY_PIN_CLKI=str(INPUT_HZ / 1e6),
             a_FREQUENCY_PIN_CLKOP=str(self._settings.clock_hz / 1e6),
             i_CLKI=self._pin(m, "i", platform.request("clk25", dir="-")),
             i_CLKFB=feedback,
-            i_RST=Const(0),
-            i_STDBY=Const(0),
-            i_PLLWAKESYNC=Const(0),
-            i_ENCLKOP=Const(0),
             o_CLKOP=feedback,
             o_LOCK=locked,
         )
@@ -90,6 +102,8 @@ class BoardTop(Elaboratable):
             system.rx.eq(self._pin(m, "i", uart.rx)),
             self._pin(m, "o", uart.tx).eq(system.tx),
         ]
+        # The ESP32 on the board takes a 0 on this pin as a wish to load another bitstream.
+        m.d.comb += self._pin(m, "o", platform.request("esp32", dir="-").gpio0).eq(1)
         for number, light in enumerate((system.busy, system.error)):
             m.d.comb += self._pin(m, "o", platform.request("led", number, dir="-")).eq(light)
         return m

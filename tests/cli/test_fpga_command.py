@@ -107,7 +107,12 @@ def test_report_and_status(sqdm, tmp_path, toml, tools, mhz, status):
 
 def test_clock_and_pins(sqdm, tmp_path, toml, tools):
     assert sqdm("fpga", "--config", toml, "--out", tmp_path / "out", "--mhz", "50").status == 0
-    for pin in ('"clk25_0__io" SITE "G2"', '"uart_0__rx__io" SITE "M1"', '"uart_0__tx__io" SITE "L4"'):
+    for pin in (
+        '"clk25_0__io" SITE "G2"',
+        '"uart_0__rx__io" SITE "M1"',
+        '"uart_0__tx__io" SITE "L4"',
+        '"esp32_0__gpio0__io" SITE "L2"',
+    ):
         assert f"LOCATE COMP {pin}" in tools["pins"]
     assert 'FREQUENCY PORT "clk25_0__io" 25000000.0 HZ' in tools["pins"]
     for name, value in (("CLKI_DIV", 1), ("CLKFB_DIV", 2), ("CLKOP_DIV", 12)):
