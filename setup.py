@@ -16,5 +16,6 @@ setup(
         "sqdm.package": ["*.ys", "*.v", "files/*"],
         "sqdm.sim": ["*.cpp", "*.h", "*.vlt"],
         "sqdm.sim.board": ["*.cpp"],
+        "sqdm.synth.energy": ["*.h"],
     },
 )
