@@ -122,8 +122,8 @@ def images_that_fit(arrays: dict[str, np.ndarray], board: Board, images: int) ->
     `UserError` when it does not take a single one.
     """
     for count in range(min(images, images_at_once(SIDE, SIDE, board.config)), 0, -1):
-        program = compile_network(arrays, count, board.config)
         try:
+            program = compile_network(arrays, count, board.config)
             Residency(program, region_uses(program), PROGRAM_BYTES, board.identity.memory_bytes)
         except UserError:
             if count == 1:

@@ -9,7 +9,7 @@ from sqdm.errors import DeviceError
 from sqdm.rtl.board import protocol
 from sqdm.rtl.board.protocol import DAMAGED, MAX_PAYLOAD, SEQUENCES, WRITE, Operation, ReplyStatus
 
-TIMEOUT = 5.0  #: seconds until a reply counts as lost
+TIMEOUT = 10.0  #: seconds until a reply counts as lost
 ATTEMPTS = 4  #: of every request
 FORMATS = {1: "B", 2: "H", 4: "I"}
 

@@ -1,8 +1,9 @@
 """The configuration of the tests of boards."""
 
-from dataclasses import replace
+from sqdm.rtl.config import Config
 
-from sqdm.rtl.config import PRESETS
-
-#: The smallest configuration that takes the digits network.
-SMALL = replace(PRESETS["tiny"], name="small", max_channels=128)
+#: One array of one slot: the smallest accelerator that takes the digits network.
+SMALL = Config(
+    name="small", sparse_arrays=1, bus_bits=64, max_channels=128, max_out_channels=128, max_size=16, max_images=4,
+    slot_channels=128, act_rows=512, psum_depth=4,
+)  # fmt: skip

@@ -150,9 +150,14 @@ def test_settings_are_checked(values):
 
 
 @pytest.mark.slow
-def test_bitstream_of_the_smallest_accelerator(tmp_path):
+def test_the_tools_make_a_bitstream(tmp_path, monkeypatch):
     pytest.importorskip(board.NEXTPNR, reason="needs the extra fpga")
-    report = board.build(SMALLEST, BoardSettings(clock_hz=25_000_000, baud=1_000_000), tmp_path)
+    monkeypatch.setattr(board, "BoardSystem", Loopback)
+    stages = []
+    report = board.build(SMALLEST, BoardSettings(), tmp_path, on_stage=lambda done, name: stages.append(name))
+    assert stages == list(board.STAGES)
     assert report["timing_met"]
-    assert (tmp_path / "sqdm_ulx3s.bit").stat().st_size > 10_000
-    assert report["utilisation"]["DP16KD"]["used"] >= 64
+    assert report["fmax_mhz"] > 60
+    assert report["utilisation"]["EHXPLLL"]["used"] == 1
+    assert (tmp_path / "sqdm_ulx3s.bit").stat().st_size > 100_000
+    assert "Derived frequency constraint of 60.0 MHz" in (tmp_path / "nextpnr.log").read_text()
