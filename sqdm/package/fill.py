@@ -8,8 +8,8 @@ REGISTER = re.compile(r"^  (?:output )?reg (?:signed )?(?:\[(\d+):0\] )?(\w+);",
 LOADED = re.compile(r"^    if \((\w+)\) (\w+) <= \d+'", re.M)  # a constant: by a reset, or by what includes it
 ANY = re.compile(r"^  assign (\w+) = (?:(\w+) \| (\w+)|\| \{ ([\w, ]+) \});", re.M)
 
-HEAD = """// For simulators with X only: a content for memories and for the registers that the reset leaves alone. The hardware
-// multiplies what it reads before it was written by 0, or ignores it; X * 0 is X, but any bits * 0 are 0.
+HEAD = """// For simulators with X only: a content for memories and for the registers that the reset leaves alone. The
+// hardware multiplies by 0 what it reads before it was written, or ignores it: X * 0 is X, but any bits * 0 are 0.
 // Compile it with the sources as a second top module. SQDM_TOP: path of the instance of {top}; SQDM_BIT: all bits.
 `ifndef SQDM_TOP
 `define SQDM_TOP {wrapper}.accelerator
