@@ -112,7 +112,9 @@ module \\top.part$3
 connect \\pair { 4'0000 \\port$7$0 [3:0] }
 end
 """
-    assert tidy(text) == """module \\top
+    assert (
+        tidy(text)
+        == """module \\top
   wire width 4 \\sum
   wire width 4 \\go
   cell \\top_part \\part
@@ -127,3 +129,4 @@ module \\top_part
 connect \\pair { 4'0000 \\pair_3_0 [3:0] }
 end
 """
+    )
