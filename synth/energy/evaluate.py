@@ -123,27 +123,25 @@ class Evaluator:
         self.ones = np.zeros_like(self.toggles)
         self.cycles = 0
         self.mismatches = 0
-        self._last: np.ndarray | None = None  # each net in the cycle before
 
     def add(self, record: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Evaluate the next cycles: uint64 (inputs, words) in the order of `Part.sources`.
+        """Evaluate successive cycles: uint64 (inputs, words) in the order of `Part.sources`.
 
-        Returns all nets' values (nets, words), and those of the cycle before each.
+        Between two calls there may be cycles that were not recorded. Returns all nets' values (nets,
+        words), and those of the cycle before each.
         """
         values = self.gates.new_values(record.shape[1])
         values[self.sources] = record[: len(self.sources)]
         self.gates.settle(values)
         previous = values << np.uint64(1)
         previous[:, 1:] |= values[:, :-1] >> np.uint64(63)
-        previous[:, 0] |= values[:, 0] & np.uint64(1) if self._last is None else self._last
+        previous[:, 0] |= values[:, 0] & np.uint64(1)  # nothing is known of the cycle before the first
         self.toggles += popcount(values ^ previous)
         self.ones += popcount(values)
         differs = values[self.q] ^ previous[self.d]
-        if self._last is None:
-            differs[:, 0] &= ~np.uint64(1)  # nothing is known of the cycle before
+        differs[:, 0] &= ~np.uint64(1)
         self.mismatches += int(popcount(differs).sum())
         self.cycles += 64 * record.shape[1]
-        self._last = values[:, -1] >> np.uint64(63)
         return values, previous
 
     def accesses(self) -> list[tuple[int, float]]:

@@ -56,12 +56,17 @@ class ImageEnergy:
 
 
 def ratios(measurement: Measurement, work: Work) -> tuple[float, float, float]:
-    """The run's cycles, operations and memory words per image over those of the whole measured evaluation."""
+    """The run's cycles, operations and memory words per image over those of the measured cycles.
+
+    An operation reads a row of weights, so the operations of the measured cycles are known; the memory words are the
+    evaluation's, in proportion to the cycles.
+    """
     measured = Work.of(measurement.counters, 1)
+    words = (measured.reads + measured.writes) * measurement.cycles / measured.cycles
     return (
         work.cycles / measurement.cycles,
-        work.operations / measured.operations,
-        (work.reads + work.writes) / (measured.reads + measured.writes),
+        work.operations / measurement.operations,
+        (work.reads + work.writes) / words,
     )
 
 

@@ -18,9 +18,10 @@ from sqdm.synth.energy.netlist import Netlist, synthesize
 from sqdm.synth.energy.partition import Design, partition
 from sqdm.synth.yosys import cached_path, working_folder
 
-#: Glitches are counted in `GLITCH_WORDS` x 64 cycles of each `GLITCH_PERIOD`-th record from `GLITCH_FIRST` on, and in
-#: one part of each label: with delays a cycle takes some hundred times as long.
-GLITCH_PERIOD, GLITCH_FIRST, GLITCH_WORDS = 32, 8, 8
+PERIOD = 8  #: of this many records of 4,096 cycles one is evaluated
+#: Glitches are counted in the first `GLITCH_WORDS` x 64 cycles of each `GLITCH_PERIOD`-th record, and in one part of
+#: each label: with delays a cycle takes some hundred times as long.
+GLITCH_PERIOD, GLITCH_WORDS = 3, 4
 
 Progress = Callable[[str], None]
 
@@ -56,7 +57,7 @@ class MemoryAccesses:
 
 @dataclass(frozen=True)
 class Measurement:
-    """An evaluation at gate level. ``cycles``: those measured, the program's but less than 4,096 at its end.
+    """An evaluation at gate level. ``cycles``: those measured, evenly spread; ``counters`` of the whole evaluation.
 
     ``mismatches``: register bits in which gates and RTL differ; ``outputs_compared`` and ``output_mismatches``: values
     written to memory, against the golden machine.
@@ -71,6 +72,11 @@ class Measurement:
     mismatches: int
     outputs_compared: int
     output_mismatches: int
+
+    @property
+    def operations(self) -> int:
+        """Of the measured cycles: slots that multiplied, which is rows of weights read."""
+        return sum(memory.reads for memory in self.memories if memory.kind == "weight buffers")
 
 
 def same_arrays_dense(config: Config) -> Config:
@@ -127,7 +133,7 @@ class Measured:
 
         def add(record: np.ndarray) -> None:
             nonlocal records
-            sampled = records % GLITCH_PERIOD == GLITCH_FIRST and record.shape[1] > GLITCH_WORDS
+            sampled = records % GLITCH_PERIOD == 0
             records += 1
             for part, evaluator, start in zip(parts, evaluators, starts, strict=False):
                 values, before = evaluator.add(record[start * trace.LANES :])
@@ -135,7 +141,7 @@ class Measured:
                     words = slice(0, GLITCH_WORDS)
                     self.glitches[part.label][1].add(before[:, words], values[:, words], evaluator.sources)
 
-        self.device.device.record(starts[-1], add)
+        self.device.device.record(starts[-1], add, PERIOD)
         answer = self.device.evaluate(*inputs)
         self.device.device.stop()
         self.evaluators = evaluators

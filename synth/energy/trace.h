@@ -11,11 +11,10 @@ namespace trace {
 
 constexpr int LANES = 64;  // cycles in one word of the record
 
-// Called with [TRACE_WORDS * LANES signals][blocks], of which the first `filled` blocks of a signal count.
-using Sink = void (*)(const uint64_t* words, uint64_t filled);
+using Sink = void (*)(const uint64_t* words);  // called with [TRACE_WORDS * LANES signals][blocks]
 
 inline Sink sink = nullptr;
-inline uint64_t blocks = 0, cycle = 0;
+inline uint64_t blocks = 0, period = 1, cycle = 0;
 inline std::vector<uint64_t> pending, record;
 
 // Transposes 64 x 64 bits: bit j of row i becomes bit i of row j (Hacker's Delight, section 7-3).
@@ -30,18 +29,20 @@ inline void transpose(uint64_t* rows) {
     }
 }
 
+// Whether this cycle belongs to a record: the first of every `period` times `blocks` blocks do.
+inline bool recording() { return sink && cycle / (blocks * LANES) % period == 0; }
+
 // All signals of one cycle, each word of 64 signals from ``words``; whole blocks of 64 cycles are kept transposed.
 inline void sample(const uint64_t* words) {
     const int lane = cycle % LANES;
     for (int i = 0; i < TRACE_WORDS; ++i) pending[i * LANES + lane] = words[i];
-    ++cycle;
     if (lane != LANES - 1) return;
-    const uint64_t block = (cycle / LANES - 1) % blocks;
+    const uint64_t block = cycle / LANES % blocks;
     for (int i = 0; i < TRACE_WORDS; ++i) {
         transpose(&pending[i * LANES]);
         for (int j = 0; j < LANES; ++j) record[(i * LANES + j) * blocks + block] = pending[i * LANES + j];
     }
-    if (block == blocks - 1) sink(record.data(), blocks);
+    if (block == blocks - 1) sink(record.data());
 }
 
 }  // namespace trace
@@ -53,16 +54,18 @@ public:
 
     void eval() {
         Vmodel::eval();
-        if (trace::sink && !clk) {
+        if (clk) return;
+        if (trace::recording()) {
             uint64_t words[TRACE_WORDS];
             collect(words);
             trace::sample(words);
         }
+        ++trace::cycle;
     }
 
 private:
     void collect(uint64_t* words) const;
 };
 
-// Records from now on; ``sink`` gets ``blocks`` blocks at a time. With 0 it ends: the whole blocks left are handed over.
-extern "C" void trace_start(trace::Sink sink, uint64_t blocks);
+// From now on ``sink`` gets ``blocks`` blocks at a time, of all cycles 1 in ``period``; with 0 recording ends.
+extern "C" void trace_start(trace::Sink sink, uint64_t blocks, uint64_t period);

@@ -25,7 +25,7 @@ LANES = 64  #: cycles in a word of the record: bit i is cycle i
 BLOCKS = 64  #: words at a time
 FOLDER = Path(__file__).parent
 WRAPPER = "sqdm_traced"
-SINK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint64)
+SINK = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 CPP = """
 #include "trace.h"
 
@@ -33,11 +33,10 @@ void Vtop::collect(uint64_t* words) const {{
 {words}
 }}
 
-extern "C" void trace_start(trace::Sink sink, uint64_t blocks) {{
-    const uint64_t left = trace::sink ? trace::cycle / trace::LANES % trace::blocks : 0;
-    if (left) trace::sink(trace::record.data(), left);
+extern "C" void trace_start(trace::Sink sink, uint64_t blocks, uint64_t period) {{
     trace::sink = sink;
     trace::blocks = blocks;
+    trace::period = period;
     trace::cycle = 0;
     trace::pending.assign(TRACE_WORDS * trace::LANES, 0);
     trace::record.assign(TRACE_WORDS * trace::LANES * blocks, 0);
@@ -120,29 +119,28 @@ class TracedDevice(Device):
         self.simulation = Simulation(library_path, latency)
         self._library = ctypes.CDLL(str(library_path))
 
-    def record(self, words: int, sink: Callable[[np.ndarray], None]) -> None:
-        """Call ``sink`` with uint64 (signals, `BLOCKS` or less) for every `BLOCKS` x `LANES` cycles from now on.
+    def record(self, words: int, sink: Callable[[np.ndarray], None], period: int = 1) -> None:
+        """From now on call ``sink`` with uint64 (``words`` x `LANES` signals, `BLOCKS`), records of successive cycles.
 
-        Bit i of a word is cycle i. The array is valid during the call only. `stop` raises what ``sink``
-        raised.
+        Bit i of a word is cycle i. Of ``period`` records' time one is recorded. The array is valid during the call
+        only. `stop` raises what ``sink`` raised.
         """
         shape = (words * LANES, BLOCKS)
         self._errors: list[BaseException] = []
 
-        def receive(address: int, filled: int) -> None:
+        def receive(address: int) -> None:
             try:
                 if not self._errors:
-                    record = np.ctypeslib.as_array(ctypes.cast(address, ctypes.POINTER(ctypes.c_uint64)), shape)
-                    sink(record[:, :filled])
+                    sink(np.ctypeslib.as_array(ctypes.cast(address, ctypes.POINTER(ctypes.c_uint64)), shape))
             except BaseException as error:  # C++ cannot pass it on
                 self._errors.append(error)
 
         self._receive = SINK(receive)  # lives as long as the library may call it
-        self._library.trace_start(self._receive, ctypes.c_uint64(BLOCKS))
+        self._library.trace_start(self._receive, ctypes.c_uint64(BLOCKS), ctypes.c_uint64(period))
 
     def stop(self) -> None:
-        """End recording; ``sink`` gets the rest but the last cycles that fill no word."""
-        self._library.trace_start(None, ctypes.c_uint64(BLOCKS))
+        """End recording; an incomplete record is dropped."""
+        self._library.trace_start(None, ctypes.c_uint64(BLOCKS), ctypes.c_uint64(1))
         if self._errors:
             raise self._errors[0]
 
