@@ -58,7 +58,8 @@ class Fp16Multiplier(wiring.Component):
             ]
 
         # Stage 2: their sum lies in 1..4 (20 bits of fraction), so it moves by one bit at most.
-        significand = (low + (high << SPLIT))[:22]
+        significand = Signal(22)
+        m.d.comb += significand.eq(low + (high << SPLIT))
         carry = significand[21]
         fraction = Mux(carry, Cat(0, 0, significand[:21]), Cat(0, 0, 0, significand[:20]))
         product = pack(sign, (exponent + carry)[:8], fraction, zero, infinite, nan)

@@ -39,9 +39,14 @@ class Fp32Adder(wiring.Component):
             m.d.sync += [register.eq(value) for register, value in zip(delayed, values.values(), strict=True)]
             return delayed
 
+        def wire(name, value):
+            signal = Signal(len(value), name=name)
+            m.d.comb += signal.eq(value)
+            return signal
+
         # Stage 1: the operand of the larger magnitude comes first; by how far the other one's exponent is smaller.
         a, b = Unpacked(self.a), Unpacked(self.b)
-        swap = self.a.as_value()[:31] < self.b.as_value()[:31]
+        swap = wire("swap", self.a.as_value()[:31] < self.b.as_value()[:31])
         opposite = a.sign ^ b.sign
         large, small, exponent, distance, sign, subtract, infinite, nan = registers(
             1,
@@ -56,18 +61,19 @@ class Fp32Adder(wiring.Component):
         )
 
         # Stage 2: align; the sticky bit remembers ones that fell out at the low end.
-        aligned = small << GUARD_BITS
+        aligned = wire("aligned_0", small << GUARD_BITS)
         for level in range(5):
             step = 1 << level
-            sticky = aligned[: step + 1].any()
-            aligned = Mux(distance[level], Cat(sticky, aligned[step + 1 :], *[0] * step)[:WIDTH], aligned)
+            moved = Cat(aligned[: step + 1].any(), aligned[step + 1 :], *[0] * step)[:WIDTH]
+            aligned = wire(f"aligned_{step}", Mux(distance[level], moved, aligned))
         aligned = Mux(distance[5:].any(), 0, aligned)  # less than a quarter of the last place rounds away
         large, aligned, exponent, sign, subtract, infinite, nan = registers(
             2, large=large, aligned=aligned, exponent=exponent, sign=sign, subtract=subtract, infinite=infinite, nan=nan
         )
 
         # Stage 3: add or subtract; the carry in is a bit below both operands.
-        carry_sum = Cat(subtract, large << GUARD_BITS) + Cat(subtract, aligned ^ subtract.replicate(WIDTH))
+        operand = Cat(subtract, aligned ^ subtract.replicate(WIDTH))
+        carry_sum = wire("carry_sum", Cat(subtract, large << GUARD_BITS) + operand)
         raw = Cat(carry_sum[1 : WIDTH + 1], carry_sum[WIDTH + 1] & ~subtract)
         raw, exponent, sign, subtract, infinite, nan = registers(
             3, raw=raw, exponent=exponent, sign=sign, subtract=subtract, infinite=infinite, nan=nan
@@ -77,8 +83,8 @@ class Fp32Adder(wiring.Component):
         zeros = []
         for level in reversed(range(5)):
             step = 1 << level
-            none = ~raw[len(raw) - step :].any()
-            raw = Mux(none, Cat(*[0] * step, raw)[: WIDTH + 1], raw)
+            none = wire(f"none_{step}", ~raw[len(raw) - step :].any())
+            raw = wire(f"raw_{step}", Mux(none, Cat(*[0] * step, raw)[: WIDTH + 1], raw))
             zeros.insert(0, none)
         empty = ~raw[-1]
         normal, exponent, sign, empty, infinite, nan = registers(
@@ -94,7 +100,7 @@ class Fp32Adder(wiring.Component):
         # Stage 5: round. A carry out of the fraction leaves fraction 0 and moves the exponent.
         fraction = normal[GUARD_BITS + 1 :]
         up = normal[GUARD_BITS] & (normal[:GUARD_BITS].any() | fraction[0])
-        rounded = (fraction + up)[:24]
+        rounded = wire("rounded", (fraction + up)[:24])
         carry = rounded[23]
         below = exponent[9] | (exponent == 0)
         above = ~exponent[9] & exponent[:8].all()  # a carry to exponent 255 leaves fraction 0, which is infinity

@@ -77,8 +77,30 @@ def test_synth_reports_the_part(sqdm):
     assert outcome.status == 0, outcome.err
     assert outcome.json["target"] == "gates"
     (part,) = outcome.json["parts"]
-    assert set(part) == {"name", "area", "unit", "cells", "flipflops", "memory_bits", "fmax_mhz"}
+    assert {"name", "area", "unit", "cells", "flipflops", "memory_bits", "fmax_mhz"} <= set(part)
     assert part["name"] == "detector"
+
+
+def test_synth_fails_when_a_memory_is_none(sqdm, monkeypatch):
+    monkeypatch.setattr("sqdm.synth.area.missing_bits", lambda *_: ["the table becomes flip-flops"])
+    outcome = sqdm("synth", "--config", "tiny", "--part", "detector", "--json")
+    assert outcome.status == 1
+    assert outcome.json["problems"] == ["the table becomes flip-flops"]
+    assert "the table becomes flip-flops" in outcome.err
+
+
+def test_synth_refuses_liberty_files_that_do_not_fit(sqdm, tmp_path):
+    file = tmp_path / "cells.lib"
+    arguments = ("synth", "--target", "liberty", "--part", "mac", "--liberty", file)
+    sqdm(*arguments).assert_refused("liberty", "cells.lib", "No such file")
+    file.write_text("cells of some kind")
+    sqdm(*arguments).assert_refused("cells.lib", "must be a liberty library")
+    file.write_bytes(b"\x1f\x8bnothing")
+    sqdm(*arguments).assert_refused("cells.lib", "gzip")
+    cell = 'cell (INV) { area : 1; pin (A) { direction : input; } pin (Y) { direction : output; function : "!A"; } }'
+    file.write_text(f"library (few) {{ capacitive_load_unit (1, pf); {cell} }}")
+    sqdm(*arguments).assert_refused("cells.lib", "flip-flop")
+    sqdm("synth", "--liberty", file).assert_refused("target liberty", "gates")
 
 
 def test_train_and_quantize_report(sqdm, tmp_path, monkeypatch):
