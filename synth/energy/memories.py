@@ -1,9 +1,9 @@
 """Energy of memory accesses: a table of published figures, not a measurement.
 
-SRAM: energy per bit and access grows with the square root of the capacity (bit lines and word lines grow with the sides
-of the array). It is scaled from the source's 45 nm to a library by C * V^2 of the smallest inverter, because a memory's
-lines load what they load in multiples of such gates. A write costs as much as a read; idle memories cost nothing.
-DRAM is a chip of its own and is not scaled.
+SRAM: a memory is macros of 64 bit side by side, whose energy per bit and access grows with the square root of their
+rows (bit lines and word lines grow with the sides of an array). It is scaled from the source's 45 nm to a library by
+C * V^2 of the smallest inverter, because a memory's lines load what they load in multiples of such gates. A write costs
+as much as a read; idle memories cost nothing. DRAM is a chip of its own and is not scaled.
 """
 
 import math
@@ -40,7 +40,7 @@ DRAM = Figure(
     "low: HBM2, O'Connor et al., MICRO 2017; typical: Horowitz, ISSCC 2014, 1.3 nJ for 64 bit; "
     "high: DDR3, Malladi et al., ISCA 2012",
 )  # fmt: skip
-SRAM_BITS = 8 * 8192  #: capacity that `SRAM` is for
+SRAM_ROWS = 1024  #: of 64 bit: what `SRAM` is for
 
 #: Input capacitance (F) and supply (V) of the smallest inverter at 45 nm: INV_X1 of the Nangate 45 nm library; the
 #: voltage is that of `SRAM`.
@@ -57,7 +57,7 @@ def scale(library: Library) -> float:
 
 def sram_access(rows: int, width: int, library: Library, case: str = "typical") -> float:
     """J to read or write one row of a memory of ``rows`` x ``width`` bits."""
-    per_bit = SRAM.value(case) * math.sqrt(rows * width / SRAM_BITS)
+    per_bit = SRAM.value(case) * math.sqrt(rows / SRAM_ROWS)
     return width * per_bit * scale(library)
 
 

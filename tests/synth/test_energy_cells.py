@@ -67,7 +67,8 @@ def test_no_default_library(monkeypatch, tmp_path):
 
 def test_memory_energy_scales(cells):
     small, large = (memories.sram_access(rows, 64, cells) for rows in (256, 1024))
-    assert large == pytest.approx(2 * small)  # the square root of the capacity
+    assert large == pytest.approx(2 * small)  # the square root of the rows
+    assert memories.sram_access(1024, 768, cells) == pytest.approx(12 * large)
     assert memories.sram_access(1024, 64, cells, "high") == pytest.approx(2 * large)
     expected = 64 * 0.156e-12 * (0.01e-12 / 1.70e-15) * (2.0 / 0.9) ** 2
     assert large == pytest.approx(expected)  # 8 KiB
