@@ -33,14 +33,12 @@ def report(
     on_progress("FP16 array")
     per_mac = fp16.energy_per_mac(model, library)
     evaluations = sampler.evaluations(steps)
-    run = sample_and_measure(
-        model,
-        measured,
-        images,
-        steps,
-        earlier is not None,
-        lambda done: on_progress(f"evaluation {done} of {evaluations}"),
-    )
+
+    def on_evaluation(done: int) -> None:
+        on_progress(f"evaluation {done} of {evaluations}")
+
+    only_measured = earlier is not None
+    run = sample_and_measure(model, measured, images, steps, only_measured, on_evaluation, on_progress)
     ours, dense = run.measurements[0], run.measurements[-1]
     work = Work.of(earlier["counters"] if earlier else run.counters, images)
     work_dense = Work.of({name: value * evaluations for name, value in dense.counters.items()}, images)

@@ -93,6 +93,7 @@ def build(design: Design, bus_bits: int, on_build: Callable[[str], None] | None 
         flags = list(library.VERILATOR_FLAGS)
         flags[flags.index("--top-module") + 1] = WRAPPER
         flags[flags.index("--prefix") + 1] = "Vmodel"
+        flags[flags.index("-MAKEFLAGS") + 1] = "OPT_FAST=-O1 OPT_SLOW=-O0"  # one evaluation; compiling takes longer
         defines = (
             f"{library.COMPILER_FLAGS} -DBUS_WORDS={bus_bits // 32} -DTRACE_WORDS={count} -I{folder} -fno-gnu-unique"
         )
