@@ -3,15 +3,13 @@
 from types import SimpleNamespace
 
 import pytest
-from small_board import SMALL
+from small_board import SMALL, TIMEOUT
 
 from sqdm.sim.board.simulated_board import SimulatedBoard
 from sqdm.sim.board.terminal import Terminal
 from sqdm.sim.uart.device import Board
 from sqdm.sim.uart.link import Link
 from sqdm.sim.uart.port import SerialPort
-
-TIMEOUT = 60.0  #: seconds for a reply: other tests share the machine
 
 
 @pytest.fixture(scope="session")

@@ -65,6 +65,26 @@ def test_a_memory_that_is_too_small_is_refused(arrays):
         engine(arrays, 1, memory_bytes=32 * 1024)
 
 
+class Forgetful(GoldenBoard):
+    """A board whose every ninth reply gets lost."""
+
+    replies = 0
+
+    def write(self, frame):
+        super().write(frame)
+        self.replies += 1
+        if self.replies % 9 == 0:
+            self.drop_input()
+
+
+def test_lost_replies_are_asked_for_again(arrays):
+    port = Forgetful(SMALL)
+    board = UartEngine(arrays, Board(Link(port), SMALL), port, 1)
+    evaluate(board, 1)
+    assert board.serial()["retries"] == port.replies // 9 > 50
+    assert not sum(board.comparison()[1].values())
+
+
 def test_sample_command(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(port_module, "SerialPort", lambda name, baud: GoldenBoard(SMALL))
     config = tmp_path / "small.toml"
