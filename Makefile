@@ -1,4 +1,5 @@
-# `make run` draws digits on the RTL; `make test` runs the regression. Both set everything up in .venv first.
+# `make run` draws digits on the RTL; `make test` runs the regression; `make figures` measures docs/area-timing-energy.md anew.
+# All set everything up in .venv first.
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +11,7 @@ HAVE_TORCH := $(shell $(PYTHON) -c "import torch" >/dev/null 2>&1 && echo yes)
 SITE := $(if $(HAVE_TORCH),--system-site-packages)
 SETUP_FILES := pyproject.toml setup.py constraints.txt
 
-.PHONY: run test test-slow lint clean
+.PHONY: run test test-slow lint figures clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/sqdm sample --out out/sample
@@ -24,6 +25,9 @@ test-slow: $(VENV)/dev.stamp
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+figures: $(VENV)/dev.stamp
+	$(BIN)/python -m sqdm.synth.document
 
 clean:
 	rm -rf $(VENV) out *.egg-info .pytest_cache .ruff_cache

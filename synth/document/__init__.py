@@ -1,0 +1,1 @@
+"""Makes the tables and pictures of docs/area-timing-energy.md."""
