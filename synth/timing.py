@@ -104,7 +104,8 @@ def _memories(liberty: Liberty, kinds: dict[str, tuple[int, ...]], access: float
             f"cell ({name}) {{ area : 0; {' '.join(pins)} {_pin('RD_DATA', width * reads, 'output', timing)} }}"
         )
     types = "".join(BUS.format(name=f"bus_{width}", width=width, high=width - 1) for width in sorted(widths - {1}))
-    head = f'delay_model : table_lookup; time_unit : "{liberty.time_unit_text}"; capacitive_load_unit ({liberty.load_unit_text});\n'
+    head = f'delay_model : table_lookup; time_unit : "{liberty.time_unit_text}";\n'
+    head += f"capacitive_load_unit ({liberty.load_unit_text});\n"
     for edge in ("rise", "fall"):
         head += f"input_threshold_pct_{edge} : 50; output_threshold_pct_{edge} : 50; "
         head += f"slew_lower_threshold_pct_{edge} : 20; slew_upper_threshold_pct_{edge} : 80;\n"
