@@ -61,16 +61,18 @@ class Accelerator(wiring.Component):
         for name, (part, domain) in parts.items():
             m.submodules[name] = DomainRenamer(domain)(part)
 
-        # The reset is a register: it reaches thousands of flip-flops. The core is reset after every program too.
+        # Resets are registers: they reach thousands of flip-flops. The core is reset after every program too.
         reset = Signal(init=1)
+        program_reset = Signal(init=1)
         m.domains.always = always = ClockDomain(local=True)
         m.domains.program = program = ClockDomain(local=True)
         m.d.sync += reset.eq(0)
+        m.d.always += program_reset.eq(control.core_reset)
         m.d.comb += [
             always.clk.eq(ClockSignal()),
             always.rst.eq(reset),
             program.clk.eq(ClockSignal()),
-            program.rst.eq(reset | control.core_reset),
+            program.rst.eq(program_reset),
         ]
 
         for prefix, part in ((SLAVE, slave), (MASTER, port)):

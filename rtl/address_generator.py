@@ -77,12 +77,14 @@ class AddressGenerator(wiring.Component):
         m.d.comb += [
             self.commands.ready.eq(~starting & ~walking),
             accept.eq(self.commands.valid & self.commands.ready),
-            is_weights.eq(command.kind == LoadKind.WEIGHTS),
-            is_acts.eq(command.kind == LoadKind.ACTS),
         ]
         m.d.sync += starting.eq(accept)
-        with m.If(accept):
-            m.d.sync += command.eq(self.commands.payload)
+        with m.If(self.commands.ready):
+            m.d.sync += [
+                command.eq(self.commands.payload),
+                is_weights.eq(self.commands.payload.kind == LoadKind.WEIGHTS),
+                is_acts.eq(self.commands.payload.kind == LoadKind.ACTS),
+            ]
 
         # A run is what lies together: a whole load, a channel's weights of a tile, the memory words of 16 pixels.
         beats = Signal(layer.param_words.shape())  # requests of a run
@@ -128,6 +130,14 @@ class AddressGenerator(wiring.Component):
         dense = Signal.like(layer.channels)
         pool_slots = Signal(range(max(dense_slots, config.sparse_slots) + 1))
         pool_end = Signal.like(layer.channels)
+        # Constant in a command, but too deep to be seen in every step.
+        next_dense = Signal.like(dense)
+        last_beat = Signal.like(beats)
+        chunks_end = Signal.like(chunk)
+        m.d.comb += next_dense.eq(Mux(command.plane, layer.dense_high, layer.dense_low))
+        with m.If(starting):
+            m.d.sync += [dense.eq(next_dense), last_beat.eq(beats - 1), chunks_end.eq(layer.plane_words - 1)]
+
         position = Signal.like(line)
         next_line = Signal.like(line)
         missing = Signal()
@@ -139,14 +149,13 @@ class AddressGenerator(wiring.Component):
         next_in_sparse = Signal()
         last_slot = Signal()
         m.d.comb += [
-            dense.eq(Mux(command.plane, layer.dense_high, layer.dense_low)),
             pool_slots.eq(Mux(in_sparse, config.sparse_slots, dense_slots)),
             pool_end.eq(Mux(in_sparse, layer.channels, dense)),
             position.eq(line + Mux(index[0], pool_slots - 1 - pool_slot, pool_slot)),
             next_line.eq(line + pool_slots),
             missing.eq((is_weights | is_acts) & (position >= pool_end)),
-            last_chunk.eq(chunk == layer.plane_words - 1),
-            run_end.eq(missing | (beat == beats - 1)),
+            last_chunk.eq(chunk == chunks_end),
+            run_end.eq(missing | (beat == last_beat)),
             block_end.eq((index == WORD_NIBBLES - 1) | (next_line >= pool_end)),
             next_in_sparse.eq(slot + 1 >= dense_slots),
             last_slot.eq((slot == all_slots - 1) | (~in_sparse & next_in_sparse & (dense == layer.channels))),
@@ -155,7 +164,7 @@ class AddressGenerator(wiring.Component):
         advance = Signal()
         row_step = Signal(range(WORD_NIBBLES + 1))
         with m.If(starting):
-            no_dense = dense == 0
+            no_dense = next_dense == 0
             m.d.sync += [
                 walking.eq(1),
                 base.eq(region + offset),

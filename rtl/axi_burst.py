@@ -16,7 +16,7 @@ def word_request(clients: int) -> data.Layout:
 class BurstFormer(wiring.Component):
     """One address channel of the memory port.
 
-    A request is held for a cycle, in which it is checked, and then opens a burst or lengthens the open one: same
+    A request is checked, held for a cycle, and then opens a burst or lengthens the open one: same
     client, next memory word, at most 16 beats, same 4 KiB page. The open burst goes to the address channel in the first
     cycle in which that is free and the burst does not grow.
 
@@ -94,8 +94,7 @@ class BurstFormer(wiring.Component):
         word = Signal(word_bits)  # of the held request
         beats = Signal(range(axi.MAX_BEATS + 1))  # of the open burst; 0: none
         first = Signal(word_bits)
-        following = Signal(word_bits)  # the word that would lengthen it
-        client = Signal.like(self.request.client)
+        follows = Signal()  # the held request is for the word behind the request before, on its page and of its client
 
         # The held request
         run = Signal()
@@ -105,21 +104,9 @@ class BurstFormer(wiring.Component):
         m.d.comb += [
             run.eq(self.enable & ~self.flush),
             word.eq(self.request.address[:word_bits]),
-            inside.eq(
-                (self.request.address[word_bits:] == 0)
-                & (Cat(Const(0, offset), word) >= self.window_first)
-                & (Cat(Const((1 << offset) - 1, offset), word) <= self.window_last)
-            ),
             self.outside.eq(held & run & ~inside),
             takes.eq(held & run & inside & self.space),
-            grows.eq(
-                takes
-                & (beats != 0)
-                & (beats != axi.MAX_BEATS)
-                & (word == following)
-                & (following[: axi.PAGE_BITS - offset] != 0)
-                & (self.request.client == client)
-            ),
+            grows.eq(takes & (beats != 0) & (beats != axi.MAX_BEATS) & follows),
         ]
 
         # Either it lengthens the open burst or that one leaves
@@ -144,7 +131,6 @@ class BurstFormer(wiring.Component):
             m.d.sync += self.bursts.valid.eq(0)
 
         with m.If(self.accepted):
-            m.d.sync += [following.eq(word + 1), client.eq(self.request.client)]
             with m.If(grows):
                 m.d.sync += beats.eq(beats + 1)
             with m.Else():
@@ -152,7 +138,22 @@ class BurstFormer(wiring.Component):
         with m.Elif(sends):
             m.d.sync += beats.eq(0)
         with m.If(self.requests.ready):
-            m.d.sync += [held.eq(self.requests.valid), self.request.eq(self.requests.payload)]
+            m.d.sync += held.eq(self.requests.valid)
+        with m.If(self.requests.ready & self.requests.valid):
+            asked = self.requests.payload.address
+            m.d.sync += [
+                follows.eq(
+                    (asked[:word_bits] == (word + 1)[:word_bits])
+                    & (asked[: axi.PAGE_BITS - offset] != 0)
+                    & (self.requests.payload.client == self.request.client)
+                ),
+                self.request.eq(self.requests.payload),
+                inside.eq(
+                    (asked[word_bits:] == 0)
+                    & (Cat(Const(0, offset), asked[:word_bits]) >= self.window_first)
+                    & (Cat(Const((1 << offset) - 1, offset), asked[:word_bits]) <= self.window_last)
+                ),
+            ]
         with m.If(self.flush):
             m.d.sync += [held.eq(0), beats.eq(0)]
 

@@ -21,10 +21,10 @@ class AxiLite(wiring.Component):
     address, write, write_data : Out(ADDRESS_BITS), Out(1), Out(32)
         To the register file: byte offset; strobe; data.
     read_data : In(32)
-        Register at the `address` of the cycle before.
+        Register at the `address` of two cycles before.
 
     Timing: awready, wready, arready are 1 until an address or data is held. A write is done in the cycle after its
-    address and data have been taken and answered one cycle later; a read is answered three cycles after its address.
+    address and data have been taken and answered one cycle later; a read is answered four cycles after its address.
     At most one access per two cycles; a write goes first. Reset state: nothing held.
     """
 
@@ -66,9 +66,10 @@ class AxiLite(wiring.Component):
         writes = Signal()
         reads = Signal()
         reading = Signal()
+        looked_up = Signal()
         m.d.comb += [
             writes.eq(~self.awready & ~self.wready & ~self.bvalid),
-            reads.eq(~self.arready & ~self.rvalid & ~reading & ~writes),
+            reads.eq(~self.arready & ~self.rvalid & ~reading & ~looked_up & ~writes),
             done["awready"].eq(writes),
             done["wready"].eq(writes),
             done["arready"].eq(reads),
@@ -85,8 +86,8 @@ class AxiLite(wiring.Component):
                 m.d.sync += self.bresp.eq(axi.OKAY)
         with m.Elif(self.bready):
             m.d.sync += self.bvalid.eq(0)
-        m.d.sync += reading.eq(reads)
-        with m.If(reading):
+        m.d.sync += [reading.eq(reads), looked_up.eq(reading)]
+        with m.If(looked_up):
             m.d.sync += [self.rvalid.eq(1), self.rdata.eq(self.read_data)]
         with m.Elif(self.rready):
             m.d.sync += self.rvalid.eq(0)

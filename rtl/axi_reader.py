@@ -1,6 +1,6 @@
 """The read half of the memory port: AXI4 AR and R."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,6 +8,7 @@ from . import axi, payloads
 from .axi_answers import AnswerTracker
 from .axi_burst import BurstFormer, word_request
 from .config import Config
+from .stream_register import StreamRegister
 
 
 class AxiReader(wiring.Component):
@@ -44,8 +45,8 @@ class AxiReader(wiring.Component):
     araddr, ... rready
         `axi.read_channels`. `rready` depends on the client's `answers` ready and no input of the bus; rlast is ignored.
 
-    Timing: a lone read is on AR `BurstFormer.LATENCY` cycles after its request; an answer is valid in the cycle after
-    its R beat. One AR and one R beat per cycle. Reset state: empty.
+    Timing: a lone read is on AR 1 + `BurstFormer.LATENCY` cycles after its request; an answer is valid in the cycle
+    after its R beat. One AR and one R beat per cycle. Reset state: empty.
     """
 
     LATENCY = 1  #: cycles from an R beat to the answer
@@ -79,14 +80,18 @@ class AxiReader(wiring.Component):
         note = data.StructLayout({"word": word_bits, "client": word_request(self._readers)["client"].shape})
         m.submodules.tracker = tracker = AnswerTracker(note)
 
-        # The lowest-numbered client first
+        # The lowest-numbered client first; a register keeps the checks of a request away from the clients
+        m.submodules.taken = requests = ResetInserter(self.flush)(StreamRegister(word_request(self._readers)))
+        wiring.connect(m, requests.sink, former.requests)
+        takes = Signal(init=1)
+        m.d.sync += takes.eq(self.enable & ~self.flush)  # what comes in between is dropped by the flush
         for number, read in enumerate(self.reads):
             with m.Elif(read.valid) if number else m.If(read.valid):
                 m.d.comb += [
-                    former.requests.valid.eq(1),
-                    former.requests.payload.address.eq(read.payload),
-                    former.requests.payload.client.eq(number),
-                    read.ready.eq(former.requests.ready),
+                    requests.source.valid.eq(takes),
+                    requests.source.payload.address.eq(read.payload),
+                    requests.source.payload.client.eq(number),
+                    read.ready.eq(requests.source.ready & takes),
                 ]
 
         # Bursts
@@ -121,7 +126,7 @@ class AxiReader(wiring.Component):
             tracker.remove.eq(taken),
             self.failed.eq(full & failed),
             self.failed_address.eq(tracker.note.word << offset),
-            self.empty.eq(former.empty & tracker.empty),
+            self.empty.eq(~requests.sink.valid & former.empty & tracker.empty),
         ]
         with m.If(self.rready):
             m.d.sync += [

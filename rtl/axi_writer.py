@@ -1,14 +1,15 @@
 """The write half of the memory port: AXI4 AW, W and B."""
 
-from amaranth.hdl import Module, Signal
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Module, ResetInserter, Signal
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from . import axi, payloads
 from .axi_answers import AnswerTracker
-from .axi_burst import BurstFormer
+from .axi_burst import BurstFormer, word_request
 from .config import Config
+from .stream_register import StreamRegister
 
 PLACES = 2 * axi.MAX_BEATS  #: words in the data buffer: one burst is sent while the next one grows
 
@@ -46,8 +47,8 @@ class AxiWriter(wiring.Component):
     awaddr, ... bready
         `axi.write_channels`. A burst's first beat is valid in the cycle after its address or later; bready is always 1.
 
-    Timing: a lone write is on AW `BurstFormer.LATENCY` cycles after its request. One AW and one W beat per cycle. Reset
-    state: empty.
+    Timing: a lone write is on AW 1 + `BurstFormer.LATENCY` cycles after its request. One AW and one W beat per cycle.
+    Reset state: empty.
     """
 
     def __init__(self, config: Config, writers: int):
@@ -87,17 +88,25 @@ class AxiWriter(wiring.Component):
         full = Signal()
         m.d.comb += full.eq((stored ^ fetched) == PLACES)
 
-        # The lowest-numbered client first
+        # The lowest-numbered client first; a register keeps the checks of a request away from the clients
+        request = data.StructLayout({"place": word_request(self._writers), "data": self.config.bus_bits})
+        m.submodules.taken = requests = ResetInserter(self.flush)(StreamRegister(request))
+        takes = Signal(init=1)
+        m.d.sync += takes.eq(self.enable & ~self.flush)  # what comes in between is dropped by the flush
         for number, write in enumerate(self.writes):
             with m.Elif(write.valid) if number else m.If(write.valid):
                 m.d.comb += [
-                    former.requests.valid.eq(~full),
-                    former.requests.payload.address.eq(write.payload.address),
-                    former.requests.payload.client.eq(number),
-                    store.data.eq(write.payload.data),
-                    write.ready.eq(former.requests.ready & ~full),
+                    requests.source.valid.eq(takes),
+                    requests.source.payload.place.address.eq(write.payload.address),
+                    requests.source.payload.place.client.eq(number),
+                    requests.source.payload.data.eq(write.payload.data),
+                    write.ready.eq(requests.source.ready & takes),
                 ]
         m.d.comb += [
+            former.requests.valid.eq(requests.sink.valid & ~full),
+            former.requests.payload.eq(requests.sink.payload.place),
+            requests.sink.ready.eq(former.requests.ready & ~full),
+            store.data.eq(requests.sink.payload.data),
             store.addr.eq(stored[:-1]),
             store.en.eq(former.requests.valid & former.requests.ready),
         ]
@@ -152,7 +161,7 @@ class AxiWriter(wiring.Component):
             self.bready.eq(1),
             self.failed.eq(tracker.remove & (self.bresp != axi.OKAY)),
             self.failed_address.eq(tracker.note << offset),
-            self.empty.eq(former.empty & tracker.empty),
+            self.empty.eq(~requests.sink.valid & former.empty & tracker.empty),
         ]
 
         return m

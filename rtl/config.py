@@ -204,8 +204,9 @@ class Config:
         return asdict(self)
 
 
-#: The named configurations, all but `tiny` with 256 multipliers. `default`: every slot is an array of its own, which
-#: need not wait for another; `dense`, `paper`, `sparse`: two arrays of four slots, none, one or both of them sparse.
+#: The named configurations, all but `fpga` and `tiny` with 256 multipliers. `default`: every slot is an array of its
+#: own, which need not wait for another; `dense`, `paper`, `sparse`: two arrays of four slots, none, one or both sparse;
+#: `fpga`: two sparse arrays of one slot with a narrow bus, for one ECP5-85 with room for memory and a bridge.
 PRESETS = {
     preset.name: preset
     for preset in (
@@ -213,6 +214,8 @@ PRESETS = {
         Config(name="dense", dense_arrays=2, sparse_arrays=0, slots=4, psum_depth=16),
         Config(name="paper", dense_arrays=1, sparse_arrays=1, slots=4, psum_depth=16),
         Config(name="sparse", dense_arrays=0, sparse_arrays=2, slots=4, psum_depth=16),
+        Config(name="fpga", sparse_arrays=2, bus_bits=64, max_channels=256, max_out_channels=256, max_images=8,
+               slot_channels=128, act_rows=2048, psum_depth=16),
         Config(name="tiny", dense_arrays=1, sparse_arrays=1, slots=2, bus_bits=64, max_channels=64,
                max_out_channels=128, max_size=16, max_images=16, slot_channels=32, act_rows=512, psum_depth=8),
     )

@@ -162,9 +162,9 @@ class Core(wiring.Component):
 
         # Completion, and what the cycles are charged to.
         computed = Signal()
+        m.d.sync += sequencer.complete.eq(computed & outputs.finished & tables.stored & self.writes_idle)
         m.d.comb += [
             computed.eq(compute.finished & ~mapper.running & ~begin),
-            sequencer.complete.eq(computed & outputs.finished & tables.stored & self.writes_idle),
             self.blocked.eq(compute.blocked),
             self.running.eq(compute.running),
             self.resting.eq(sequencer.waiting & ~compute.loading & addresses.commands.ready),
@@ -210,9 +210,9 @@ class Core(wiring.Component):
             loads.start.eq(sequencer.load_start),
             loads.scan.eq(sequencer.load_scan),
             loads.go.eq(sequencer.load_go),
-            sequencer.load_finished.eq(loads.finished & ~compute.loading),
             loader.int16_acts.eq(layer.mode.int16_acts),
         ]
+        m.d.sync += sequencer.load_finished.eq(loads.finished & ~compute.loading)
         commands = addresses.commands
         m.d.comb += [
             commands.valid.eq(loads.commands.valid | sequencer.commands.valid),
@@ -228,8 +228,8 @@ class Core(wiring.Component):
         """
         loading = Signal(payloads.normalise_mode())
         layer_settings.connect_normalise(m, loading, layer, layer_sizes)
+        m.d.sync += normaliser.mode.eq(Mux(mapper.running, run.normalise.as_value(), loading.as_value()))
         m.d.comb += [
-            normaliser.mode.eq(Mux(mapper.running, run.normalise.as_value(), loading.as_value())),
             normaliser.constant_writes.valid.eq(loader.constant_writes.valid),
             normaliser.constant_writes.payload.eq(loader.constant_writes.payload),
             normaliser.words.valid.eq(loader.pixels.valid | mapper.pixels.valid),

@@ -7,14 +7,16 @@ from amaranth.lib.wiring import In, Out
 from . import payloads
 from .config import ACT_BITS, MAX_TAPS, Config
 
+JOBS_AHEAD = 7  #: jobs that a feeder has taken and not finished, at most: one for each word between walker and operand
+
 
 def signature_members(config: Config) -> dict:
     """Members of a feeder.
 
     jobs : In(stream(payloads.job))
         One image through one output tile each.
-    room : In(1)
-        Another closed pixel can be taken. A feeder closes pixels only while it is 1.
+    room, closes : In(1), Out(1)
+        Another closed pixel can be taken; one is closed, its ``last`` follows. Never 1 while ``room`` is 0.
     act_rows, act_reads : Out(slots x row), Out(slots)
         Read address and enable of each slot's activation buffer; the word is there in the next cycle and stays.
     act_words : In(slots x 16 x 4)
@@ -27,13 +29,14 @@ def signature_members(config: Config) -> dict:
     blocked : Out(1)
         A pixel could be closed but ``room`` is 0.
     finished : Out(1)
-        All operands of the job have been read: its buffer rows are free from the next cycle on. The next job can be
-        taken in this very cycle.
+        All operands of a job have been read: its buffer rows are free from the next cycle on. Later jobs may have been
+        taken long before, at most `JOBS_AHEAD`.
     """
     slots = config.slots
     return {
         "jobs": In(stream.Signature(payloads.job(config))),
         "room": In(1),
+        "closes": Out(1),
         "act_rows": Out(data.ArrayLayout(unsigned(payloads.bits_for(config.act_rows - 1)), slots)),
         "act_reads": Out(slots),
         "act_words": In(data.ArrayLayout(payloads.activation_word(), slots)),
@@ -49,23 +52,50 @@ def signature_members(config: Config) -> dict:
     }
 
 
-def accept_jobs(m, feeder, job_type):
-    """Register the next job when none is running or the running one ends; returns (job, running, start).
+def reading(config: Config) -> data.Layout:
+    """A word to read, with all that is needed of its job: the walker may be in the next one already.
 
-    ``job`` holds the running job, from the cycle after ``start`` on. The feeder pulses ``finished``.
+    ``row`` of the activation buffer; ``weight_row`` of the word's nibble 0; ``last_index``: of the plane's last channel
+    in a slot; ``empty`` .. ``job_end``: as in `tap_walker.position`.
     """
-    job = Signal(job_type)
-    running = Signal()
+    return data.StructLayout(
+        {
+            "row": payloads.bits_for(config.act_rows - 1),
+            "weight_row": payloads.weight_row_bits(config),
+            "last_index": payloads.bits_for(config.max_depth - 1),
+            "kernel3": 1,
+            "signed_acts": 1,
+        }
+        | {name: 1 for name in ("high", "empty", "phase_end", "pixel_end", "job_end")}
+    )
+
+
+def accept_jobs(m, feeder, walkers):
+    """Register the next job when all walkers have ended; returns (job, start), both for the walkers."""
+    job = Signal(feeder.jobs.payload.shape())
     start = Signal()
+    m.d.comb += feeder.jobs.ready.eq(~start & ~Cat(walker.active for walker in walkers).any())
+    m.d.sync += start.eq(feeder.jobs.valid & feeder.jobs.ready)
+    with m.If(feeder.jobs.ready):
+        m.d.sync += job.eq(feeder.jobs.payload)
+    return job, start
+
+
+def connect_readings(m, config: Config, walker, readings, job):
+    """The walker's positions into a stream of `reading`; the walker goes on as soon as the stream takes one."""
+    where = walker.position
+    given = readings.payload
+    channels = Mux(where.high, job.channels_high, job.channels_low)
     m.d.comb += [
-        feeder.jobs.ready.eq(~running | feeder.finished),
-        start.eq(feeder.jobs.valid & feeder.jobs.ready),
+        readings.valid.eq(walker.active),
+        walker.step.eq(walker.active & readings.ready),
+        given.row.eq(where.row),
+        given.weight_row.eq(first_weight_row(config, job, where)),
+        given.last_index.eq(Mux(where.empty, 0, channels - 1)),
+        given.kernel3.eq(job.kernel3),
+        given.signed_acts.eq(job.signed_acts),
+        *(given[name].eq(where[name]) for name in ("high", "empty", "phase_end", "pixel_end", "job_end")),
     ]
-    with m.If(start):
-        m.d.sync += [job.eq(feeder.jobs.payload), running.eq(1)]
-    with m.Elif(feeder.finished):
-        m.d.sync += running.eq(0)
-    return job, running, start
 
 
 def operand(nibble, is_signed):

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from . import payloads
 from .config import Config
+from .feeder import JOBS_AHEAD
 
 IMAGES_AHEAD = 4  #: so many images loaded ahead keep the arrays busy while an output tile's weights are loaded
 
@@ -95,7 +96,8 @@ class JobScheduler(wiring.Component):
         config = self._config
         arrays = config.arrays
         resident = Signal()
-        m.d.comb += resident.eq(self.images <= self.buffer_images)
+        images_end = Signal.like(self.images)
+        m.d.sync += [resident.eq(self.images <= self.buffer_images), images_end.eq(self.images - 1)]
 
         # The next job, and what is loaded for it.
         tile = Signal.like(self.tiles)
@@ -114,7 +116,7 @@ class JobScheduler(wiring.Component):
         last_image = Signal()
         m.d.comb += [
             pending.eq((tile != self.tiles) & ~self.finished),
-            last_image.eq(image == self.images - 1),
+            last_image.eq(image == images_end),
             self.waits_weights.eq(pending & (weights_ready == 0)),
             self.waits_acts.eq(pending & ~self.waits_weights & (loaded_items <= Mux(resident, image, item))),
             ready.eq(pending & ~self.waits_weights & ~self.waits_acts),
@@ -169,24 +171,23 @@ class JobScheduler(wiring.Component):
             finished = self.array_finished[number]
             acts = Signal(item_bits, name=f"acts_in_use_{number}")  # means nothing while images are resident
             weights = Signal(range(4), name=f"weights_in_use_{number}")
+            jobs_left = Signal(range(JOBS_AHEAD + 1), name=f"jobs_{number}")
             own_image = Signal.like(self.images, name=f"image_{number}")
             weights_used = Signal(name=f"weights_used_{number}")
-            last = own_image == self.images - 1
+            last = own_image == images_end
             m.d.comb += [
                 weights_used.eq(finished & (last | self.image_weights)),
                 acts_free[number].eq(acts < self.buffer_images),
                 halves_free[number].eq(weights < 2),
+                working[number].eq(jobs_left != 0),
             ]
             m.d.sync += [
                 acts.eq(acts + self.acts_issued - finished),
                 weights.eq(weights + self.weights_issued - weights_used),
+                jobs_left.eq(jobs_left + sending[number] - finished),
             ]
             with m.If(finished):
                 m.d.sync += own_image.eq(Mux(last, 0, own_image + 1))
-            with m.If(sending[number]):
-                m.d.sync += working[number].eq(1)
-            with m.Elif(finished):
-                m.d.sync += working[number].eq(0)
             with m.If(self.start):
                 m.d.sync += [acts.eq(0), own_image.eq(0)]
         m.d.comb += [

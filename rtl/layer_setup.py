@@ -63,7 +63,7 @@ def round_up(value, step):
 
 
 class LayerSetup(wiring.Component):
-    """Checks a CONV or MAP, and multiplies its sizes with one small multiplier, one product per cycle.
+    """Checks a CONV or MAP, and multiplies its sizes with one small multiplier, a product every other cycle.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class LayerSetup(wiring.Component):
     Latency: `LATENCY` cycles from ``start`` to ``done``, also for a descriptor that is refused. Reset: idle.
     """
 
-    LATENCY = 7
+    LATENCY = 13
 
     def __init__(self, config: Config):
         self._config = config
@@ -121,8 +121,9 @@ class LayerSetup(wiring.Component):
             width.eq(layer.width),
             height.eq(layer.height),
             in_height.eq(height + mode.halo_top + mode.halo_bottom),
-            product.eq(factor_a * factor_b),
         ]
+        multiplied = Signal()  # the product is that of this state
+        m.d.sync += [product.eq(factor_a * factor_b), multiplied.eq(~multiplied & ~self.start)]
 
         def require(condition, status):
             """Keep the first status that is not OK."""
@@ -138,42 +139,48 @@ class LayerSetup(wiring.Component):
                     m.next = "IN_PIXELS"
             with m.State("IN_PIXELS"):
                 m.d.comb += [factor_a.eq(width), factor_b.eq(in_height)]
-                self._simple_sizes(m)
-                m.d.sync += [out.in_pixels.eq(product), out.plane_words.eq(round_up(product, WORD_NIBBLES))]
-                m.d.sync += out.tail_pixels.eq(((product - 1) & (WORD_NIBBLES - 1)) + 1)
-                require(is_map | (product <= config.act_rows), Status.TOO_LARGE)
-                m.next = "PIXELS"
+                with m.If(multiplied):
+                    self._simple_sizes(m)
+                    m.d.sync += [out.in_pixels.eq(product), out.plane_words.eq(round_up(product, WORD_NIBBLES))]
+                    m.d.sync += out.tail_pixels.eq(((product - 1) & (WORD_NIBBLES - 1)) + 1)
+                    require(is_map | (product <= config.act_rows), Status.TOO_LARGE)
+                    m.next = "PIXELS"
             with m.State("PIXELS"):
                 m.d.comb += [factor_a.eq(width), factor_b.eq(height)]
-                with m.Switch(mode.resample):
-                    with m.Case(Resample.DOWN):
-                        m.d.sync += out.pixels.eq(product >> 2)
-                    with m.Case(Resample.UP):
-                        m.d.sync += out.pixels.eq(product << 2)
-                    with m.Default():
-                        m.d.sync += out.pixels.eq(product)
-                weight_rows = times_taps((out.groups << mode.two_planes) << 4, mode.kernel3)
-                require(is_map | (weight_rows <= config.weight_rows), Status.TOO_LARGE)
-                m.next = "ALL_PIXELS"
+                with m.If(multiplied):
+                    with m.Switch(mode.resample):
+                        with m.Case(Resample.DOWN):
+                            m.d.sync += out.pixels.eq(product >> 2)
+                        with m.Case(Resample.UP):
+                            m.d.sync += out.pixels.eq(product << 2)
+                        with m.Default():
+                            m.d.sync += out.pixels.eq(product)
+                    weight_rows = times_taps((out.groups << mode.two_planes) << 4, mode.kernel3)
+                    require(is_map | (weight_rows <= config.weight_rows), Status.TOO_LARGE)
+                    m.next = "ALL_PIXELS"
             with m.State("ALL_PIXELS"):
                 m.d.comb += [factor_a.eq(out.pixels), factor_b.eq(layer.images)]
-                m.d.sync += [out.all_pixels.eq(product), out.out_words.eq(self._out_words(out.pixels))]
-                require(product < 1 << COUNT_BITS, Status.TOO_LARGE)
-                m.next = "COUNTED"
+                with m.If(multiplied):
+                    m.d.sync += [out.all_pixels.eq(product), out.out_words.eq(self._out_words(out.pixels))]
+                    require(product < 1 << COUNT_BITS, Status.TOO_LARGE)
+                    m.next = "COUNTED"
             with m.State("COUNTED"):
                 m.d.comb += [factor_a.eq(out.in_pixels), factor_b.eq(layer.images)]
-                m.d.sync += out.counted_pixels.eq(product)
-                require(is_map | (product < 1 << COUNT_BITS), Status.TOO_LARGE)
-                m.next = "ROWS"
+                with m.If(multiplied):
+                    m.d.sync += out.counted_pixels.eq(product)
+                    require(is_map | (product < 1 << COUNT_BITS), Status.TOO_LARGE)
+                    m.next = "ROWS"
             with m.State("ROWS"):
                 m.d.comb += [factor_a.eq(out.plane_words << 4), factor_b.eq(out.groups)]
-                m.d.sync += [out.high_rows.eq(product), out.item_rows.eq(product << mode.two_planes)]
-                require(is_map | (product << mode.two_planes <= config.act_rows), Status.TOO_LARGE)
-                m.next = "BUFFERS"
+                with m.If(multiplied):
+                    m.d.sync += [out.high_rows.eq(product), out.item_rows.eq(product << mode.two_planes)]
+                    require(is_map | (product << mode.two_planes <= config.act_rows), Status.TOO_LARGE)
+                    m.next = "BUFFERS"
             with m.State("BUFFERS"):
                 m.d.comb += [factor_a.eq(out.item_rows), factor_b.eq(layer.buffers.images)]
-                require(is_map | (product <= config.act_rows), Status.TOO_LARGE)
-                m.next = "DONE"
+                with m.If(multiplied):
+                    require(is_map | (product <= config.act_rows), Status.TOO_LARGE)
+                    m.next = "DONE"
             with m.State("DONE"):
                 m.d.comb += self.done.eq(1)
                 m.next = "IDLE"

@@ -9,6 +9,7 @@ from .config import TURNS, WORD_BITS, Config
 from .corner_turns import CornerTurns
 from .payloads import ADDRESS_BITS, LoadKind
 from .post_processor import param_write
+from .stream_register import StreamRegister
 
 
 class Loader(wiring.Component):
@@ -46,7 +47,7 @@ class Loader(wiring.Component):
         A load of the plane LOW, the last one of an image or tile, has ended: all it brought is in the buffers after
         this cycle.
 
-    Latency: none of its own for weights; activations wait for the next block in a corner turn. Initiation interval: 1
+    Latency: 1 cycle for weights; activations wait for the next block in a corner turn. Initiation interval: 1
     word per cycle with up to `OUTSTANDING` words on their way. Reset: nothing on its way.
     """
 
@@ -82,41 +83,51 @@ class Loader(wiring.Component):
         m.submodules.turns = turns = CornerTurns(config)
 
         # Requests: remember the tag, send the read unless the word is known to be zero.
+        m.submodules.reads = reads = StreamRegister(ADDRESS_BITS)
+        wiring.connect(m, reads.sink, wiring.flipped(self.reads))
         request = self.requests.payload
         m.d.comb += [
-            self.reads.payload.eq(request.address),
-            self.reads.valid.eq(self.requests.valid & ~request.tag.zero & tags.w_rdy),
-            self.requests.ready.eq(tags.w_rdy & (request.tag.zero | self.reads.ready)),
+            reads.source.payload.eq(request.address),
+            reads.source.valid.eq(self.requests.valid & ~request.tag.zero & tags.w_rdy),
+            self.requests.ready.eq(tags.w_rdy & (request.tag.zero | reads.source.ready)),
             tags.w_data.eq(request.tag.as_value()),
             tags.w_en.eq(self.requests.valid & self.requests.ready),
         ]
 
-        # Answers, in order.
-        tag = Signal(tag_layout)
+        # Answers, in order. Registers keep what takes them away from the memory port and the tags' memory.
+        m.submodules.answers = answers = StreamRegister(config.bus_bits)
+        m.submodules.next_tag = next_tag = StreamRegister(tag_layout)
+        wiring.connect(m, wiring.flipped(self.answers), answers.source)
+        answer = answers.sink
+        tag = next_tag.sink.payload
         there = Signal()
         taken = Signal()
         plain_row = Signal()  # a granule of codes
         m.d.comb += [
-            tag.eq(tags.r_data),
-            there.eq(tags.r_rdy & (tag.zero | self.answers.valid)),
-            tags.r_en.eq(taken),
-            self.answers.ready.eq(taken & ~tag.zero),
-            self.pixels.payload.word.eq(self.answers.payload),
+            next_tag.source.payload.eq(tags.r_data),
+            next_tag.source.valid.eq(tags.r_rdy),
+            tags.r_en.eq(next_tag.source.ready),
+            there.eq(next_tag.sink.valid & (tag.zero | answer.valid)),
+            next_tag.sink.ready.eq(taken),
+            answer.ready.eq(taken & ~tag.zero),
+            self.pixels.payload.word.eq(answer.payload),
             self.pixels.payload.tag.eq(tag),
-            self.table_words.payload.eq(self.answers.payload),
+            self.table_words.payload.eq(answer.payload),
             self.param_writes.payload.row.eq(tag.row),
-            self.param_writes.payload.word.eq(self.answers.payload),
+            self.param_writes.payload.word.eq(answer.payload),
             self.constant_writes.payload.row.eq(tag.row),
-            self.constant_writes.payload.word.eq(self.answers.payload),
+            self.constant_writes.payload.word.eq(answer.payload),
             self.weight_writes.payload.slot.eq(tag.slot),
             self.weight_writes.payload.row.eq(tag.row),
         ]
 
         # Rows of the corner turns are granules of memory words, or codes that the normaliser has made.
-        rows = turns.rows
+        m.submodules.rows = rows_register = StreamRegister(turns.rows.payload.shape())
+        wiring.connect(m, rows_register.sink, turns.rows)
+        rows = rows_register.source
         row_tag = Signal(tag_layout)
         word = Signal(payloads.activation_word())
-        granules = data.ArrayLayout(WORD_BITS, config.word_parts)(self.answers.payload)
+        granules = data.ArrayLayout(WORD_BITS, config.word_parts)(answer.payload)
         with m.If(self.int16_acts):
             codes = self.codes.payload
             m.d.comb += [
@@ -138,6 +149,8 @@ class Loader(wiring.Component):
             rows.payload.last.eq(row_tag.last & (row_tag.plane == payloads.LOW)),
             rows.payload.word.eq(word),
             self.acts_loaded.eq(turns.finished),
+        ]
+        m.d.sync += [
             self.counted_words.valid.eq(rows.valid & rows.ready & row_tag.count),
             self.counted_words.payload.plane.eq(row_tag.plane),
             self.counted_words.payload.channel.eq(row_tag.channel),
@@ -150,7 +163,7 @@ class Loader(wiring.Component):
         # A weight row of several memory words is collected; the last one completes it.
         beat = Signal(range(config.row_words))
         beats = [Signal(config.bus_bits, name=f"beat_{i}") for i in range(config.row_words - 1)]
-        m.d.comb += self.weight_writes.payload.weights.eq(Cat(*beats, self.answers.payload))
+        m.d.comb += self.weight_writes.payload.weights.eq(Cat(*beats, answer.payload))
 
         with m.If(there):
             with m.Switch(tag.kind):
@@ -171,7 +184,7 @@ class Loader(wiring.Component):
                     with m.If(~tag.zero):
                         for i, stored in enumerate(beats):
                             with m.If(beat == i):
-                                m.d.sync += stored.eq(self.answers.payload)
+                                m.d.sync += stored.eq(answer.payload)
                         with m.If(beat == config.row_words - 1):
                             m.d.comb += self.weight_writes.valid.eq(1)
                             m.d.sync += beat.eq(0)

@@ -38,12 +38,14 @@ class MacArray(wiring.Component):
         Exact sums of the closed pixel; valid in the cycle in which ``psums_valid`` is 1, no back-pressure.
     psums_valid : Out(1)
 
+    The operands are registered first: a block RAM gives the weights late in the cycle.
+
     Latency: `LATENCY` cycles from ``last`` to ``psums_valid``; initiation interval 1. Reset: accumulators 0. The
     accumulator wraps, so a psum is exact if it fits ``acc_bits``, whatever the sums on the way. `Config` checks 9 taps
     x ``max_channels`` x 15 x 8; `Config.wide_channels` is the limit of 8-bit activations.
     """
 
-    LATENCY = 1
+    LATENCY = 2  #: cycles: operands, products
 
     def __init__(self, config: Config):
         self._config = config
@@ -62,12 +64,22 @@ class MacArray(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         slots = self._config.slots
+        acts = Signal.like(self.acts)
+        weights = Signal.like(self.weights)
+        last = Signal()
+        shift_next = Signal()
+        with_operands = Signal()
         work = Signal()
         accumulate = Signal()
         close = Signal()
         shift = Signal()
-        m.d.comb += work.eq(self.step | self.last | self.shift)
-        m.d.sync += [accumulate.eq(work), close.eq(self.last), shift.eq(self.shift)]
+        m.d.sync += [
+            with_operands.eq(self.step), last.eq(self.last), shift_next.eq(self.shift), acts.eq(self.acts)
+        ]  # fmt: skip
+        with m.If(self.step):
+            m.d.sync += weights.eq(self.weights)
+        m.d.comb += work.eq(with_operands | last | shift_next)
+        m.d.sync += [accumulate.eq(work), close.eq(last), shift.eq(shift_next)]
 
         sum_shape = signed(PRODUCT_BITS + (slots - 1).bit_length())
         for lane in range(self._config.lanes):
@@ -75,7 +87,7 @@ class MacArray(wiring.Component):
             terms = []
             for slot in range(slots):
                 product = Signal(signed(PRODUCT_BITS), name=f"product_{slot}_{lane}")
-                m.d.comb += product.eq(self.acts[slot] * self.weights[slot][lane])
+                m.d.comb += product.eq(acts[slot] * weights[slot][lane])
                 terms.append(product)
             while len(terms) > 1:
                 terms = [a + b for a, b in zip(terms[::2], terms[1::2], strict=True)]

@@ -10,6 +10,7 @@ from .descriptor import Resample
 from .map_walk import MapWalk, note
 from .payloads import LoadKind
 from .resampler import Resampler, pixels_per_word
+from .stream_register import StreamRegister
 
 
 def legal(resample: Value, height: Value, width: Value, config: Config) -> Value:
@@ -68,7 +69,7 @@ class MapEngine(wiring.Component):
 
     def __init__(self, config: Config):
         self._config = config
-        self.latency = MapWalk.latency(config)  #: cycles from `start` to the first read
+        self.latency = MapWalk.latency(config) + StreamRegister.LATENCY  #: cycles from `start` to the first read
         super().__init__(
             {
                 "settings": In(payloads.map_settings(config)),
@@ -91,7 +92,9 @@ class MapEngine(wiring.Component):
         m.submodules.notes = notes = fifo.SyncFIFOBuffered(width=note(config).size, depth=self.DEPTH)
         m.submodules.store = store = fifo.SyncFIFOBuffered(width=config.bus_bits, depth=self.DEPTH)
         m.submodules.resampler = resampler = Resampler(config)
-        wiring.connect(m, wiring.flipped(self.reads), walk.reads)
+        m.submodules.sent = sent = StreamRegister(payloads.ADDRESS_BITS)
+        wiring.connect(m, walk.reads, sent.source)
+        wiring.connect(m, sent.sink, wiring.flipped(self.reads))
         wiring.connect(m, wiring.flipped(self.words), resampler.words)
         m.d.comb += [
             walk.settings.eq(settings),
@@ -103,8 +106,13 @@ class MapEngine(wiring.Component):
 
         pending = Signal(range(4 * self.DEPTH))  # output words begun: notes, those in the normaliser, one assembled
         begun = walk.notes.valid & walk.notes.ready & walk.notes.payload.last
-        m.d.sync += pending.eq(pending + begun - (self.words.valid & self.words.ready))
-        m.d.comb += self.running.eq(walk.walking | (pending != 0))
+        next_pending = Signal.like(pending)
+        m.d.comb += next_pending.eq(pending + begun - (self.words.valid & self.words.ready))
+        m.d.sync += pending.eq(next_pending)
+        with m.If(self.start):
+            m.d.sync += self.running.eq(1)
+        with m.Elif(~walk.walking & (next_pending == 0)):
+            m.d.sync += self.running.eq(0)
 
         # What was read meets its note: on to the normaliser, or to the resampler at once
         kept = note(config)(notes.r_data)

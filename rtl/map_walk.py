@@ -64,8 +64,8 @@ class MapWalk(wiring.Component):
 
     @staticmethod
     def latency(config: Config) -> int:
-        """Cycles from `start` to the first read: plane_pixels bit by bit, note, read."""
-        return payloads.bits_for(config.max_size) + 2
+        """Cycles from `start` to the first read: plane_pixels bit by bit, what follows from them, note, read."""
+        return payloads.bits_for(config.max_size) + 4
 
     def elaborate(self, platform):
         m = Module()
@@ -80,15 +80,22 @@ class MapWalk(wiring.Component):
         line_words = Signal(range(config.max_size // count + 2))  # 0 when a word holds two lines (UP)
         final_beat = Signal(range(8))  # last step of an output word
         code_beats = [config.word_parts * config.chunk_words, max(1, config.word_parts // 2) * config.chunk_words]
-        m.d.comb += line_words.eq(settings.width // count)
+        last_word = Signal.like(settings.words)
+        last_image = Signal.like(settings.images)
+        m.d.sync += [  # constant in a layer, but too deep to be seen in every step
+            line_words.eq(settings.width // count),
+            last_word.eq(settings.words - 1),
+            last_image.eq(settings.images - 1),
+            final_beat.eq(0),
+        ]
         with m.If(settings.codes):
-            m.d.comb += [work.eq(Work.CODES), final_beat.eq(Mux(settings.two_planes, code_beats[1], code_beats[0]) - 1)]
+            m.d.sync += [work.eq(Work.CODES), final_beat.eq(Mux(settings.two_planes, code_beats[1], code_beats[0]) - 1)]
         with m.Elif(settings.resample == payloads.ResampleShape.DOWN):
-            m.d.comb += [work.eq(Work.MEAN), final_beat.eq(3)]
+            m.d.sync += [work.eq(Work.MEAN), final_beat.eq(3)]
         with m.Elif(settings.resample == payloads.ResampleShape.UP):
-            m.d.comb += work.eq(Work.DOUBLE)
+            m.d.sync += work.eq(Work.DOUBLE)
         with m.Else():
-            m.d.comb += work.eq(Work.COPY)
+            m.d.sync += work.eq(Work.COPY)
 
         # Where the next step is: lanes of a tile, words of a plane, images, tiles
         beat = Signal(range(8))  # step of the output word
@@ -109,7 +116,9 @@ class MapWalk(wiring.Component):
         channel = Cat(lane, tile)
         offset = Signal.like(position)
         chunk = Cat(beat[:split], offset[chunk_bits:])  # number of the 16 pixels in the plane
-        chunks = (pixels + WORD_NIBBLES - 1) >> 4
+        chunks = Signal(range(config.max_size**2 // WORD_NIBBLES + 2))
+        last_chunk = Signal.like(chunks)
+        m.d.sync += [chunks.eq((pixels + WORD_NIBBLES - 1) >> 4), last_chunk.eq(chunks - 1)]
         dummy = Signal()  # there is no such channel
         missing = Signal()  # the plane ends before this part of the word
         zero = Signal()
@@ -121,7 +130,8 @@ class MapWalk(wiring.Component):
             end_beat.eq(beat | Mux(missing, Mux(settings.codes, config.chunk_words - 1, 1), 0)),
             word_end.eq(dummy | (end_beat == final_beat)),
         ]
-        single = line_words == 1
+        single = Signal()
+        m.d.sync += single.eq(line_words == 1)
         with m.Switch(work):
             with m.Case(Work.CODES):
                 m.d.comb += [offset.eq(position | beat >> split), missing.eq(chunk >= chunks)]
@@ -135,7 +145,7 @@ class MapWalk(wiring.Component):
 
         issue = Signal()
         counting = Signal()
-        plane_end = word == settings.words - 1
+        plane_end = word == last_word
         place = beat & config.chunk_words - 1  # among the words of 16 pixels
         given = self.notes.payload
         m.d.comb += [
@@ -147,7 +157,7 @@ class MapWalk(wiring.Component):
             given.half.eq(Mux(work == Work.MEAN, beat[0], half)),
             given.begin.eq(zero | (place == 0)),
             given.end.eq(zero | (place == config.chunk_words - 1)),
-            given.tail.eq(Mux(settings.codes, chunk == chunks - 1, plane_end)),
+            given.tail.eq(Mux(settings.codes, chunk == last_chunk, plane_end)),
             given.high.eq(again),
             given.part.eq((beat & (1 << split) - 1) << 2),
             given.channel.eq(channel),
@@ -191,7 +201,7 @@ class MapWalk(wiring.Component):
         with m.If(lanes_end & plane_end):
             m.d.sync += [word.eq(0), position.eq(0), column.eq(0), half.eq(0), again.eq(0)]
             m.d.sync += [image.eq(image + 1), image_base.eq(next_image), channel_base.eq(next_image)]
-            with m.If(image == settings.images - 1):
+            with m.If(image == last_image):
                 m.d.sync += [image.eq(0), image_base.eq(next_tile), channel_base.eq(next_tile), tile.eq(tile + 1)]
                 m.d.comb += walk_end.eq(channel + 1 >= settings.channels)
 
@@ -205,6 +215,11 @@ class MapWalk(wiring.Component):
                 m.d.sync += pixels.eq((pixels << 1) + Mux(settings.height.bit_select(bit, 1), settings.width, 0))
                 m.d.sync += bit.eq(bit - 1)
                 with m.If(bit == 0):
+                    m.d.sync += bit.eq(0)
+                    m.next = "SIZES"
+            with m.State("SIZES"):  # two steps from the pixels to the chunks
+                m.d.sync += bit.eq(1)
+                with m.If(bit == 1):
                     m.next = "WALK"
             with m.State("WALK"):
                 m.d.comb += counting.eq(1)

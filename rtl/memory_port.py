@@ -66,8 +66,9 @@ class MemoryPort(wiring.Component):
         `axi.read_channels` and `axi.write_channels`. One ID at a time, changed by every flush. No output depends
         combinationally on an input of the bus.
 
-    Timing: a lone request is on its address channel `BurstFormer.LATENCY` cycles later; an answer follows its R beat by
-    `AxiReader.LATENCY` cycles. One request, burst and beat per cycle and direction. Reset state: idle, no error.
+    Timing: a lone request is on its address channel 1 + `BurstFormer.LATENCY` cycles later; an answer follows its R
+    beat by `AxiReader.LATENCY` cycles. One request, burst and beat per cycle and direction. Reset state: idle, no
+    error.
     """
 
     def __init__(self, config: Config, readers: int, writers: int):

@@ -1,6 +1,6 @@
 """The way of a layer's outputs from partial sums, or from a MAP, to memory."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -9,11 +9,12 @@ from .config import OUT_BITS, Config
 from .output_turn import OutputTurn
 from .output_writer import OutputWriter
 from .payloads import OutputShape
-from .plane_walker import PlaneWalker
+from .plane_walker import PlaneWalker, place_layout, placed_word
 from .post_processor import PostProcessor, param_write
 from .residual_adder import ResidualAdder
 from .residual_reader import ResidualReader
 from .statistics import Statistics
+from .stream_register import StreamRegister
 from .weight_packer import WeightPacker
 
 
@@ -91,13 +92,25 @@ class OutputPath(wiring.Component):
         m.submodules.writer = writer = OutputWriter(config)
 
         weights = Signal()
-        m.d.comb += weights.eq((settings.output == OutputShape.WEIGHTS) & ~settings.map)
+        m.d.sync += weights.eq((settings.output == OutputShape.WEIGHTS) & ~settings.map)
         for part in (post, turn, packer, walker, reader, adder, statistics, writer):
             m.d.comb += part.start.eq(self.start)
+
+        # Registers between the parts: a stall would pass all of them in one cycle otherwise
+        def register(name, shape):
+            part = StreamRegister(shape)
+            m.submodules[name] = ResetInserter(self.start)(part)
+            return part
+
+        groups = register("groups", post.groups.payload.shape())
+        places = register("places", place_layout(config))
+        placed = register("placed", placed_word(config))
+        summed = register("summed", placed_word(config))
 
         # Partial sums to words
         connect(m, flipped(self.psums), post.psums)
         connect(m, flipped(self.param_writes), post.param_writes)
+        connect(m, post.groups, groups.source)
         m.d.comb += [
             post.mode.eq(settings.mode),
             post.param_half.eq(settings.param_half),
@@ -105,33 +118,34 @@ class OutputPath(wiring.Component):
             turn.wide.eq(settings.mode.wide),
             turn.raw.eq(settings.mode.raw),
             turn.pixels.eq(settings.pixels),
-            turn.groups.payload.eq(post.groups.payload),
-            packer.groups.payload.eq(post.groups.payload),
-            turn.groups.valid.eq(post.groups.valid & ~weights),
-            packer.groups.valid.eq(post.groups.valid & weights),
-            post.groups.ready.eq(Mux(weights, packer.groups.ready, turn.groups.ready)),
+            turn.groups.payload.eq(groups.sink.payload),
+            packer.groups.payload.eq(groups.sink.payload),
+            turn.groups.valid.eq(groups.sink.valid & ~weights),
+            packer.groups.valid.eq(groups.sink.valid & weights),
+            groups.sink.ready.eq(Mux(weights, packer.groups.ready, turn.groups.ready)),
         ]
 
         # Every word gets its place
-        word = adder.words.payload
+        connect(m, placed.sink, adder.words)
+        word = placed.source.payload
+        place = places.sink.payload
         m.d.comb += [
             walker.planes.eq(settings.planes),
-            walker.weights.eq(weights),
+            walker.weights.eq((settings.output == OutputShape.WEIGHTS) & ~settings.map),  # it steps at once
             walker.pixels.eq(settings.pixels),
-            walker.step.eq(adder.words.valid & adder.words.ready),
-            word.address.eq(walker.address),
-            word.exists.eq(walker.exists),
-            word.first.eq(walker.first),
-            word.last.eq(walker.last),
-            word.end.eq(walker.end),
+            walker.step.eq(walker.active & places.source.ready),
+            places.source.valid.eq(walker.active),
+            *(places.source.payload[name].eq(getattr(walker, name)) for name, _ in place_layout(config)),
+            *(word[name].eq(place[name]) for name, _ in place_layout(config)),
+            places.sink.ready.eq(placed.source.valid & placed.source.ready),
         ]
         sources = {"map": self.map_words, "packer": packer.words, "turn": turn.words}
         chosen = {"map": settings.map, "packer": weights, "turn": ~settings.map & ~weights}
         for name, source in sources.items():
             with m.If(chosen[name]):
                 m.d.comb += [
-                    adder.words.valid.eq(source.valid & walker.active),
-                    source.ready.eq(adder.words.ready & walker.active),
+                    placed.source.valid.eq(source.valid & places.sink.valid),
+                    source.ready.eq(placed.source.ready & places.sink.valid),
                     word.word.eq(source.payload),
                 ]
 
@@ -153,7 +167,8 @@ class OutputPath(wiring.Component):
         ]
 
         # Statistics and memory
-        connect(m, adder.sums, statistics.words)
+        connect(m, adder.sums, summed.source)
+        connect(m, summed.sink, statistics.words)
         connect(m, statistics.passed, writer.words)
         connect(m, statistics.entries, writer.entries)
         connect(m, writer.writes, flipped(self.writes))

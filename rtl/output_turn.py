@@ -95,13 +95,15 @@ class OutputTurn(wiring.Component):
         place = Signal(range(banks))
         half = Signal()
         pixel = Signal.like(self.pixels)
+        pixels_end = Signal.like(self.pixels)
+        m.d.sync += pixels_end.eq(self.pixels - 1)
         last_group = Signal()
         last_pixel = Signal()
         block_end = Signal()
         m.d.comb += [
             self.groups.ready.eq(~Array(filled)[into]),
             last_group.eq(group == group_count - 1),
-            last_pixel.eq(pixel == self.pixels - 1),
+            last_pixel.eq(pixel == pixels_end),
             block_end.eq(last_pixel | ((place == banks - 1) & (half | self.raw))),
         ]
         values = rotated([value.as_unsigned() for value in self.groups.payload], place)

@@ -114,14 +114,14 @@ class PeArray(wiring.Component):
                 mac.weights[slot].eq(read.data),
             ]
 
-        # The MAC pipeline does not stall: the feeder may close a pixel only when the queue has room for it and for the
-        # pixels that are still in the pipeline.
-        in_flight = MacArray.LATENCY + 1
+        # The MAC pipeline does not stall: a place in the queue is taken when the feeder closes a pixel.
         m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=payloads.psums(config).size, depth=config.psum_depth)
-        room = Signal()
+        places = Signal(range(config.psum_depth + 1))
+        m.d.sync += [
+            places.eq(places + feeder.closes - (self.psums.valid & self.psums.ready)),
+            feeder.room.eq(places < config.psum_depth - 1),  # one more may be taken meanwhile
+        ]
         m.d.comb += [
-            room.eq(queue.level < config.psum_depth - in_flight),
-            feeder.room.eq(room),
             queue.w_en.eq(mac.psums_valid),
             queue.w_data.eq(mac.psums.as_value()),
             self.psums.payload.eq(queue.r_data),

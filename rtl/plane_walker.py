@@ -10,15 +10,18 @@ from .config import WORD_NIBBLES, Config
 CODE_BITS = 8  #: a code of Output.WEIGHTS
 
 
-def placed_word(config: Config) -> data.Layout:
-    """A memory word of an output and its place.
+def place_layout(config: Config) -> data.Layout:
+    """Where a memory word of an output belongs.
 
     `address` in memory words; `exists`: it belongs to an output channel (otherwise it is dropped); `first` and `last`
     of its plane; `end`: the last one of the layer, existing or not.
     """
-    return data.StructLayout(
-        {"word": config.bus_bits, "address": payloads.ADDRESS_BITS, "exists": 1, "first": 1, "last": 1, "end": 1}
-    )
+    return data.StructLayout({"address": payloads.ADDRESS_BITS, "exists": 1, "first": 1, "last": 1, "end": 1})
+
+
+def placed_word(config: Config) -> data.Layout:
+    """A memory word of an output and its place, see `place_layout`."""
+    return data.StructLayout({"word": config.bus_bits} | {name: field.shape for name, field in place_layout(config)})
 
 
 class PlaneWalker(wiring.Component):
@@ -96,14 +99,16 @@ class PlaneWalker(wiring.Component):
         # Counts and steps of the two inner loops
         tile_words = lanes * CODE_BITS // self._config.bus_bits
         tile_channels = Signal(range(lanes + 1))
-        inner_count = Signal(range(lanes + 1))
-        middle_count = Signal(len(planes.words))
+        last_inner = Signal.like(inner)
+        last_middle = Signal.like(middle)
+        last_image = Signal.like(image)
         inner_step = Signal(len(planes.stride))
         middle_step = Signal(len(planes.stride))
-        m.d.comb += [
+        m.d.sync += [  # constant from `start` on, but too deep to be seen in every step
             tile_channels.eq(lanes >> planes.wide),
-            inner_count.eq(Mux(self.weights, tile_words, lanes) >> planes.wide),
-            middle_count.eq(Mux(self.weights, self.pixels, planes.words)),
+            last_inner.eq((Mux(self.weights, tile_words, lanes) >> planes.wide) - 1),
+            last_middle.eq(Mux(self.weights, self.pixels, planes.words) - 1),
+            last_image.eq(planes.images - 1),
             inner_step.eq(Mux(self.weights, 1, planes.stride)),
             middle_step.eq(Mux(self.weights, planes.stride, 1)),
         ]
@@ -113,9 +118,9 @@ class PlaneWalker(wiring.Component):
         image_end = Signal()
         tile_end = Signal()
         m.d.comb += [
-            inner_end.eq(inner == inner_count - 1),
-            middle_end.eq(middle == middle_count - 1),
-            image_end.eq(image == planes.images - 1),
+            inner_end.eq(inner == last_inner),
+            middle_end.eq(middle == last_middle),
+            image_end.eq(image == last_image),
             tile_end.eq(left <= tile_channels),
             self.exists.eq(Mux(self.weights, self._code_channel(inner), inner) < left),
             self.first.eq(middle == 0),

@@ -58,7 +58,7 @@ class PostProcessor(wiring.Component):
     all stages. After reset as after `start` with half 0; the parameters' reset state is 0.
     """
 
-    LATENCY = 4  #: cycles: select and parameter read, multiply, shift, bias and saturate
+    LATENCY = 5  #: cycles: select and parameter read, multiply, round, shift, bias and saturate
 
     def __init__(self, config: Config):
         self._config = config
@@ -127,18 +127,22 @@ class PostProcessor(wiring.Component):
         # Stage 1: read the parameters, pick the group's psums
         valid_read = Signal()
         valid_product = Signal()
+        valid_rounded = Signal()
         valid_shifted = Signal()
         m.d.comb += [read.addr.eq(tile_row | group), read.en.eq(advance)]
         with m.If(advance):
             m.d.sync += [
                 valid_read.eq(self.psums.valid),
                 valid_product.eq(valid_read),
-                valid_shifted.eq(valid_product),
+                valid_rounded.eq(valid_product),
+                valid_shifted.eq(valid_rounded),
                 self.groups.valid.eq(valid_shifted),
             ]
         with m.If(self.start):
             m.d.sync += [group.eq(0), pixel.eq(0), tile_row.eq(Mux(self.param_half, rows, 0))]
-            m.d.sync += [flag.eq(0) for flag in (valid_read, valid_product, valid_shifted, self.groups.valid)]
+            m.d.sync += [
+                flag.eq(0) for flag in (valid_read, valid_product, valid_rounded, valid_shifted, self.groups.valid)
+            ]
 
         rounding = Signal(1 << SHIFT_BITS)
         shift = Signal(SHIFT_BITS)
@@ -150,6 +154,8 @@ class PostProcessor(wiring.Component):
             multiplier = Signal(unsigned(MULTIPLIER_BITS), name=f"multiplier_{lane}")
             product = Signal(signed(product_bits), name=f"product_{lane}")
             product_bias = Signal(signed(OUT_BITS), name=f"product_bias_{lane}")
+            rounded = Signal(signed(shifted_bits), name=f"rounded_{lane}")
+            rounded_bias = Signal(signed(OUT_BITS), name=f"rounded_bias_{lane}")
             shifted = Signal(signed(shifted_bits), name=f"shifted_{lane}")
             shifted_bias = Signal(signed(OUT_BITS), name=f"shifted_bias_{lane}")
             total = Signal(signed(shifted_bits + 1), name=f"total_{lane}")
@@ -168,10 +174,13 @@ class PostProcessor(wiring.Component):
                 # Stage 2: multiply
                 m.d.sync += product.eq(psum * multiplier)
                 m.d.sync += product_bias.eq(Mux(self.mode.raw, 0, read.data[lane].bias))
-                # Stage 3: round and shift
-                m.d.sync += shifted.eq((product + rounding) >> shift)
-                m.d.sync += shifted_bias.eq(product_bias)
-                # Stage 4: bias, saturate
+                # Stage 3: round
+                m.d.sync += rounded.eq(product + rounding)
+                m.d.sync += rounded_bias.eq(product_bias)
+                # Stage 4: shift
+                m.d.sync += shifted.eq(rounded >> shift)
+                m.d.sync += shifted_bias.eq(rounded_bias)
+                # Stage 5: bias, saturate
                 with m.If(self.mode.raw):
                     m.d.sync += self.groups.payload[lane].eq(shifted)
                 with m.Elif(total > OUT_MAX):

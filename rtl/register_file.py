@@ -31,7 +31,7 @@ class RegisterFile(wiring.Component):
         Strobe: write `write_data` to `address`.
     write_data : In(32)
     read_data : Out(32)
-        Register at the `address` of the cycle before; a write in that cycle is not seen yet.
+        Register at the `address` of two cycles before; a write in that cycle is seen.
     busy : In(1)
         A program runs: writes to rw registers are ignored, those to CONTROL are not.
     start, resume, stop : Out(1)
@@ -44,7 +44,7 @@ class RegisterFile(wiring.Component):
     Timing: read latency `LATENCY`. Reset state: the reset values of `REGISTERS`.
     """
 
-    LATENCY = 1  #: cycles from an address to its data
+    LATENCY = 2  #: cycles from an address to its data
 
     def __init__(self, config: Config):
         self._constants = {
@@ -92,7 +92,9 @@ class RegisterFile(wiring.Component):
 
         # Reads
         value = Signal(REGISTER_BITS)
-        with m.Switch(number):
+        read_number = Signal.like(number)
+        m.d.sync += read_number.eq(number)
+        with m.Switch(read_number):
             for name, register in REGISTERS.items():
                 if register.access != "wo":
                     with m.Case(register.offset // BYTES):

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from . import payloads
 from .config import Config
 from .plane_walker import PlaneWalker
+from .stream_register import StreamRegister
 
 
 class ResidualReader(wiring.Component):
@@ -57,6 +58,9 @@ class ResidualReader(wiring.Component):
         m.submodules.walker = walker = PlaneWalker(self._config)
         buffer = fifo.SyncFIFOBuffered(width=self._config.bus_bits, depth=self.PLACES)
         m.submodules.buffer = ResetInserter(self.start)(buffer)
+        reads = StreamRegister(payloads.ADDRESS_BITS)
+        m.submodules.sent = ResetInserter(self.start)(reads)
+        wiring.connect(m, reads.sink, wiring.flipped(self.reads))
 
         used = Signal(range(self.PLACES + 1))  # places taken or promised to a read
         sent = Signal()
@@ -64,9 +68,9 @@ class ResidualReader(wiring.Component):
         m.d.comb += [
             walker.planes.eq(self.planes),
             walker.start.eq(self.start & self.enable),
-            self.reads.payload.eq(walker.address),
-            self.reads.valid.eq(self.enable & walker.active & walker.exists & (used != self.PLACES)),
-            sent.eq(self.reads.valid & self.reads.ready),
+            reads.source.payload.eq(walker.address),
+            reads.source.valid.eq(self.enable & walker.active & walker.exists & (used != self.PLACES)),
+            sent.eq(reads.source.valid & reads.source.ready),
             walker.step.eq(sent | (self.enable & walker.active & ~walker.exists)),
             buffer.w_data.eq(self.answers.payload),
             buffer.w_en.eq(self.answers.valid),

@@ -37,7 +37,7 @@ class RunCounters(wiring.Component):
         Added in every cycle: 0 but for one cycle of a layer.
     One Out(32) per counter, named like the register in lower case.
 
-    Latency: 1 cycle. Overflow: wraps. Reset: 0.
+    Latency: 2 cycles. Overflow: wraps. Reset: 0.
     """
 
     def __init__(self, config: Config):
@@ -51,8 +51,15 @@ class RunCounters(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        dense = [self.ops[i] for i in range(self._config.dense_arrays)]
-        sparse = [self.ops[i] for i in range(self._config.dense_arrays, self._config.arrays)]
+        # Everything a cycle later: the counters are far away from what they count.
+        late = {}
+        for name in ("clear", "busy", "counting", *CAUSES, "read", "write", "added_dense_channels", "added_nonzeros"):
+            late[name] = Signal.like(getattr(self, name), name=f"late_{name}")
+            m.d.sync += late[name].eq(getattr(self, name))
+        ops = Signal.like(self.ops)
+        m.d.sync += ops.eq(self.ops)
+        dense = [ops[i] for i in range(self._config.dense_arrays)]
+        sparse = [ops[i] for i in range(self._config.dense_arrays, self._config.arrays)]
         dense_ops = Signal(range(self._config.dense_slots + 1))
         sparse_ops = Signal(range(self._config.sparse_slots + 1))
         m.d.comb += [dense_ops.eq(sum(dense)), sparse_ops.eq(sum(sparse))]
@@ -65,24 +72,24 @@ class RunCounters(wiring.Component):
             (self.active, active),
             (self.ops_dense, dense_ops),
             (self.ops_sparse, sparse_ops),
-            (self.dense_channels, self.added_dense_channels),
-            (self.nonzeros, self.added_nonzeros),
+            (self.dense_channels, late["added_dense_channels"]),
+            (self.nonzeros, late["added_nonzeros"]),
         ]
-        with m.If(self.clear):
+        with m.If(late["clear"]):
             m.d.sync += [getattr(self, name).eq(0) for name in COUNTED]
-        with m.Elif(self.busy):
-            m.d.sync += [self.reads.eq(self.reads + self.read), self.writes.eq(self.writes + self.write)]
-        with m.If(self.counting & ~self.clear):
+        with m.Elif(late["busy"]):
+            m.d.sync += [self.reads.eq(self.reads + late["read"]), self.writes.eq(self.writes + late["write"])]
+        with m.If(late["counting"] & ~late["clear"]):
             m.d.sync += [counter.eq(counter + step) for counter, step in increments]
             causes = (
                 (active, None),
-                (self.blocked, self.stall_output),
-                (self.running, self.stall_other),
-                (self.waits_weights, self.stall_weights),
-                (self.waits_acts, self.stall_acts),
-                (self.mapping, self.stall_map),
-                (self.draining, self.stall_output),
-                (self.detecting, self.stall_detect),
+                (late["blocked"], self.stall_output),
+                (late["running"], self.stall_other),
+                (late["waits_weights"], self.stall_weights),
+                (late["waits_acts"], self.stall_acts),
+                (late["mapping"], self.stall_map),
+                (late["draining"], self.stall_output),
+                (late["detecting"], self.stall_detect),
             )
             clause = m.If
             for condition, counter in causes:

@@ -3,7 +3,6 @@
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 
-from . import payloads
 from .config import Config
 from .feeder import accept_jobs, signature_members
 from .sparse_slot import SparseSlot
@@ -17,11 +16,11 @@ class SparseFeeder(wiring.Component):
 
     Parameters and members: see `feeder.signature_members`.
 
-    Latency: a job's first operand leaves `LATENCY` cycles after it was accepted. Initiation interval: as `SparseSlot`,
-    while ``room``. Reset: idle.
+    Latency: a job's first operand leaves `LATENCY` cycles after it was accepted; the next job is accepted while the
+    words of this one are still being popped. Initiation interval: as `SparseSlot`, while ``room``. Reset: idle.
     """
 
-    LATENCY = 4
+    LATENCY = 8
 
     def __init__(self, config: Config):
         self._config = config
@@ -30,23 +29,22 @@ class SparseFeeder(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self._config
-        job, running, start = accept_jobs(m, self, payloads.job(config))
-
         slots = [SparseSlot(config) for _ in range(config.slots)]
+        job, start = accept_jobs(m, self, slots)
+
         all_done = Signal()
         advance = Signal()
         pixel_end = slots[0].pixel_end  # all slots are in the same phase
         m.d.comb += [
-            all_done.eq(running & Cat(slot.done for slot in slots).all()),
+            all_done.eq(Cat(slot.done for slot in slots).all()),
             advance.eq(all_done & (self.room | ~pixel_end)),
             self.blocked.eq(all_done & pixel_end & ~self.room),
-            self.finished.eq(advance & slots[0].job_end),
+            self.closes.eq(advance & pixel_end),
         ]
         for number, slot in enumerate(slots):
             m.submodules[f"slot_{number}"] = slot
             m.d.comb += [
                 slot.job.eq(job),
-                slot.next_job.eq(self.jobs.payload),
                 slot.start.eq(start),
                 slot.advance.eq(advance),
                 self.act_rows[number].eq(slot.act_row),
@@ -57,9 +55,16 @@ class SparseFeeder(wiring.Component):
                 self.acts[number].eq(slot.act),
             ]
         m.d.comb += self.ops.eq(sum(slot.weight_read for slot in slots))
+
+        # One cycle for the rows of the popped operands, one to read them
+        closed = Signal()
+        shifted = Signal()
         m.d.sync += [
+            closed.eq(self.closes),
+            shifted.eq(advance & ~pixel_end),
+            self.finished.eq(self.closes & slots[0].job_end),
             self.step.eq(self.weight_reads.any()),
-            self.last.eq(advance & pixel_end),
-            self.shift.eq(advance & ~pixel_end),
+            self.last.eq(closed),
+            self.shift.eq(shifted),
         ]
         return m

@@ -53,7 +53,7 @@ class SparsityDetector(wiring.Component):
     """
 
     LATENCY = 2  #: cycles from a word to its count in memory
-    PASS_CYCLES = 3  #: cycles of a pass beyond one per item
+    PASS_CYCLES = 4  #: cycles of a pass beyond one per item
 
     def __init__(self, config: Config):
         self._config = config
@@ -119,21 +119,27 @@ class SparsityDetector(wiring.Component):
             counts_write.en.eq(word_valid),
         ]
 
-        # Stage 2 of a pass: key, read the histogram
+        # Stage 2 of a pass: the count is there. Stage 3: key, read the histogram
+        count_valid = Signal()
+        count_index = Signal.like(index)
+        count = Signal(COUNT_BITS)
         key_valid = Signal()
         key_index = Signal.like(index)
         shifted = Signal(COUNT_BITS)
         bucket = Signal(range(BUCKETS))
         dense = Signal()
-        m.d.sync += [key_valid.eq(issue), key_index.eq(index)]
+        m.d.sync += [
+            count_valid.eq(issue), count_index.eq(index),
+            key_valid.eq(count_valid), key_index.eq(count_index), count.eq(counts_read.data),
+        ]  # fmt: skip
         m.d.comb += [
-            shifted.eq(counts_read.data >> command.count_shift),
+            shifted.eq(count >> command.count_shift),
             bucket.eq(Mux(shifted >= BUCKETS, BUCKETS - 1, shifted)),
-            dense.eq((command.policy == PolicyShape.THRESHOLD) & (counts_read.data > command.sparse_count)),
+            dense.eq((command.policy == PolicyShape.THRESHOLD) & (count > command.sparse_count)),
             histogram_read.addr.eq(Mux(by_channel, Cat(bucket, dense), ~key_index)),
         ]
 
-        # Stage 3 of a pass: update the histogram
+        # Stage 4 of a pass: update the histogram
         entry_valid = Signal()
         entry_key = Signal(range(KEYS))
         entry_channel = Signal(channel_bits)
@@ -143,7 +149,7 @@ class SparsityDetector(wiring.Component):
             entry_valid.eq(key_valid),
             entry_key.eq(histogram_read.addr),
             entry_channel.eq(key_index),
-            entry_count.eq(counts_read.data),
+            entry_count.eq(count),
         ]
         m.d.comb += [
             histogram_write.addr.eq(entry_key),
@@ -156,7 +162,7 @@ class SparsityDetector(wiring.Component):
         ]
 
         pass_end = Signal()
-        m.d.comb += pass_end.eq(~issue & ~key_valid & ~entry_valid)
+        m.d.comb += pass_end.eq(~issue & ~count_valid & ~key_valid & ~entry_valid)
         with m.If(idle | pass_end):
             m.d.sync += index.eq(0)
         with m.Elif(issue):
@@ -183,7 +189,7 @@ class SparsityDetector(wiring.Component):
                 m.d.comb += by_channel.eq(1)
                 m.d.comb += histogram_write.data.eq(histogram_read.data + 1)
                 with m.If(key_valid):
-                    m.d.sync += nonzeros.eq(nonzeros + counts_read.data)
+                    m.d.sync += nonzeros.eq(nonzeros + count)
                     m.d.sync += dense_channels.eq(dense_channels + dense)
                 with m.If(pass_end):
                     m.next = "POSITIONS"

@@ -105,16 +105,14 @@ class TableControl(wiring.Component):
         for_run = Signal()  # the sort that goes on is that of the running layer
         with m.If(self.scan_sort | store_sort):
             m.d.sync += for_run.eq(store_sort)
-        settings = Mux(
-            Mux(self.scan_sort | store_sort, store_sort, for_run),
-            self.running.as_value(),
-            self.prepared.as_value(),
-        )
+        start = Signal()
+        m.d.sync += start.eq(self.scan_sort | store_sort)
+        settings = Mux(for_run, self.running.as_value(), self.prepared.as_value())
         m.d.comb += [
             update.settings.eq(settings),
             update.policy.eq(self.policy),
-            update.start.eq(self.scan_sort | store_sort),
-            update.store.eq(store_sort),
+            update.start.eq(start),
+            update.store.eq(for_run),
             update.write_finished.eq(writer.finished),
             self.dense_low.eq(update.dense_low),
             self.dense_high.eq(update.dense_high),

@@ -55,7 +55,8 @@ class TableReader(wiring.Component):
     finished : Out(1)
         One-cycle pulse after the last entry was written.
 
-    Latency: 1 cycle per entry and 1 per table; a word is taken with its last entry. Reset: waits for ``start``.
+    Latency: 1 cycle per entry and 1 per table, 3 more until the last entry is checked; a word is taken with its last
+    entry. Reset: waits for ``start``.
     """
 
     def __init__(self, config: Config):
@@ -86,16 +87,39 @@ class TableReader(wiring.Component):
         channel = Signal(COUNT_BITS)
         header = Signal(COUNT_BITS)
         seen = Signal(self._config.max_channels)  # C entries in range, each seen once, are all channels
+        found = Signal(COUNT_BITS)
         legal = Signal()
         m.d.comb += [
             channel.eq(entries[lane]),
             header.eq(entries[0]),
-            legal.eq((channel < self.channels) & ~seen.bit_select(channel[: len(position)], 1)),
-            self.table_writes.payload.plane.eq(plane),
-            self.table_writes.payload.position.eq(position),
         ]
-        with m.If(legal):
-            m.d.comb += self.table_writes.payload.channel.eq(channel)
+        # An entry is looked up the cycle after it was taken, and written one later.
+        taken = Signal()
+        looked_up = Signal()
+        entry = Signal(COUNT_BITS)
+        entry_at = Signal.like(position)
+        entry_plane = Signal()
+        fresh = Signal()
+        written = self.table_writes
+        m.d.sync += [
+            looked_up.eq(taken),
+            entry.eq(channel),
+            entry_at.eq(position),
+            entry_plane.eq(plane),
+            written.valid.eq(looked_up),
+            legal.eq(fresh & (entry < self.channels)),
+            found.eq(entry),
+            written.payload.position.eq(entry_at),
+            written.payload.plane.eq(entry_plane),
+        ]
+        m.d.comb += [
+            fresh.eq(~seen.bit_select(entry[: len(position)], 1)),
+            written.payload.channel.eq(Mux(legal, found, 0)),
+        ]
+        with m.If(looked_up):
+            m.d.sync += seen.bit_select(entry[: len(position)], 1).eq(1)
+        with m.If(written.valid & ~legal):
+            m.d.sync += self.bad.eq(1)
 
         with m.FSM():
             with m.State("IDLE"):
@@ -117,20 +141,19 @@ class TableReader(wiring.Component):
             with m.State("ENTRIES"):
                 last = position == self.channels - 1
                 m.d.comb += [
-                    self.table_writes.valid.eq(self.words.valid),
+                    taken.eq(self.words.valid),
                     self.words.ready.eq(last | (lane == per_word - 1)),
                 ]
                 with m.If(self.words.valid):
                     m.d.sync += [position.eq(position + 1), lane.eq(lane + 1)]
-                    with m.If(legal):
-                        m.d.sync += seen.bit_select(channel[: len(position)], 1).eq(1)
-                    with m.Else():
-                        m.d.sync += self.bad.eq(1)
                     with m.If(last):
                         m.d.sync += plane.eq(payloads.LOW)
-                        m.next = "DONE"
+                        m.next = "LAST"
                         with m.If(plane == payloads.HIGH):
                             m.next = "HEADER"
+            with m.State("LAST"):
+                with m.If(~looked_up & ~written.valid):
+                    m.next = "DONE"
             with m.State("DONE"):
                 m.d.comb += self.finished.eq(1)
                 m.next = "IDLE"

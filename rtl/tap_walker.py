@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from . import payloads
 from .config import MAX_TAPS, Config
+from .payloads import HIGH, LOW
 
 
 def position(config: Config) -> data.Layout:
@@ -44,10 +45,8 @@ class TapWalker(wiring.Component):
     Members
     -------
     job : In(payloads.job)
-        The job, constant from the cycle after ``start`` until the walk has ended. A plane HIGH without channels is left
-        out; a plane LOW without channels gives one ``empty`` position per pixel.
-    next_job : In(payloads.job)
-        The same job in the cycle of ``start``.
+        The job, constant from ``start`` until the walk has ended. A plane HIGH without channels is left out; a plane
+        LOW without channels gives one ``empty`` position per pixel.
     start : In(1)
         Go to the first position; it is there in the next cycle. Allowed together with the step from ``job_end``.
     step : In(1)
@@ -64,7 +63,6 @@ class TapWalker(wiring.Component):
         super().__init__(
             {
                 "job": In(payloads.job(config)),
-                "next_job": In(payloads.job(config)),
                 "start": In(1),
                 "step": In(1),
                 "active": Out(1),
@@ -76,46 +74,54 @@ class TapWalker(wiring.Component):
         m = Module()
         job = self.job
         size_bits = payloads.bits_for(self._config.max_size)
-        y = Signal(size_bits)
-        x = Signal(size_bits)
+        lines_left = Signal(size_bits)  # behind this output line
+        columns_left = Signal(size_bits)
+        top = Signal()
+        left = Signal()
         r = Signal(2)
         s = Signal(2)
         high = Signal()
         group = Signal.like(self.position.group)
+        groups_left = Signal.like(group)  # behind this one, in its plane
         group_row = Signal.like(self.position.row)  # from the plane LOW's group 0 to this group
         pixel = Signal.like(self.position.row)  # row of the output pixel in the plane LOW's group 0
 
-        # The taps of this pixel that lie inside the input: r_low..r_high x s_low..s_high.
+        # Constant in a job, but too deep to be seen in every step.
+        last_low = Signal.like(group)
+        last_high = Signal.like(group)
         low_empty = Signal()
+        has_high = Signal()
+        starts_high = job.two_planes & (job.channels_high != 0)
+        starts_low = job.channels_low != 0
+        last_groups = {LOW: Mux(starts_low, (job.channels_low - 1)[4:], 0), HIGH: (job.channels_high - 1)[4:]}
+        with m.If(self.start):
+            m.d.sync += [
+                last_low.eq(last_groups[LOW]),
+                last_high.eq(last_groups[HIGH]),
+                low_empty.eq(~starts_low),
+                has_high.eq(starts_high),
+            ]
+
+        # The taps of this pixel that lie inside the input: r_low..r_high x s_low..s_high.
         kernel3 = Signal()
-        top = Signal()
         bottom = Signal()
-        left = Signal()
         right = Signal()
         r_high = Signal(2)
         s_high = Signal(2)
         m.d.comb += [
-            low_empty.eq(job.channels_low == 0),
             self.position.empty.eq(low_empty & ~high),
             kernel3.eq(job.kernel3 & ~self.position.empty),
-            top.eq(y == 0),
-            bottom.eq(y == job.height - 1),
-            left.eq(x == 0),
-            right.eq(x == job.width - 1),
+            bottom.eq(lines_left == 0),
+            right.eq(columns_left == 0),
             r_high.eq(Mux(kernel3 & (~bottom | job.halo_bottom), 2, 1)),
             s_high.eq(Mux(kernel3 & ~right, 2, 1)),
         ]
 
-        last_group = Signal.like(group)
         group_end = Signal()
         s_end = Signal()
         r_end = Signal()
-        with m.If(high):
-            m.d.comb += last_group.eq(job.groups + (job.channels_high - 1)[4:])
-        with m.Elif(~low_empty):
-            m.d.comb += last_group.eq((job.channels_low - 1)[4:])
         m.d.comb += [
-            group_end.eq(group == last_group),
+            group_end.eq(groups_left == 0),
             s_end.eq(s == s_high),
             r_end.eq(r == r_high),
             self.position.phase_end.eq(group_end & s_end & r_end),
@@ -140,37 +146,45 @@ class TapWalker(wiring.Component):
         ]
 
         # The next position's plane, and whether it has more taps than the centre one.
-        source = data.View(payloads.job(self._config), Mux(self.start, self.next_job.as_value(), job.as_value()))
-        has_high = Signal()
         next_high = Signal()
         next_kernel3 = Signal()
         m.d.comb += [
-            has_high.eq(source.two_planes & (source.channels_high != 0)),
-            next_high.eq(Mux(self.start | self.position.pixel_end, has_high, high & ~self.position.phase_end)),
-            next_kernel3.eq(source.kernel3 & (next_high | (source.channels_low != 0))),
+            next_high.eq(Mux(self.position.pixel_end, has_high, high & ~self.position.phase_end)),
+            next_kernel3.eq(job.kernel3 & (next_high | ~low_empty)),
         ]
 
         def low(at_edge):
             return Mux(next_kernel3 & ~at_edge, 0, 1)
 
-        with m.If(self.start | (self.step & group_end)):
+        with m.If(self.step & group_end):
             m.d.sync += [
-                group.eq(Mux(next_high, source.groups, 0)),
-                group_row.eq(Mux(next_high, source.high_rows, 0)),
+                group.eq(Mux(next_high, job.groups, 0)),
+                group_row.eq(Mux(next_high, job.high_rows, 0)),
+                groups_left.eq(Mux(next_high, last_high, last_low)),
                 high.eq(next_high),
             ]
         with m.If(self.start):
             m.d.sync += [
                 self.active.eq(1),
-                y.eq(0),
-                x.eq(0),
-                pixel.eq(self.next_job.act_base + Mux(self.next_job.halo_top, self.next_job.width, 0)),
-                r.eq(low(~self.next_job.halo_top)),
+                group.eq(Mux(starts_high, job.groups, 0)),
+                group_row.eq(Mux(starts_high, job.high_rows, 0)),
+                groups_left.eq(Mux(starts_high, last_groups[HIGH], last_groups[LOW])),
+                high.eq(starts_high),
+                lines_left.eq(job.height - 1),
+                columns_left.eq(job.width - 1),
+                top.eq(1),
+                left.eq(1),
+                pixel.eq(job.act_base + Mux(job.halo_top, job.width, 0)),
+                r.eq(Mux(job.kernel3 & (starts_high | starts_low) & job.halo_top, 0, 1)),
                 s.eq(1),  # the left column is padding
             ]
         with m.Elif(self.step):
             with m.If(~group_end):
-                m.d.sync += [group.eq(group + 1), group_row.eq(group_row + job.plane_rows)]
+                m.d.sync += [
+                    group.eq(group + 1),
+                    groups_left.eq(groups_left - 1),
+                    group_row.eq(group_row + job.plane_rows),
+                ]
             with m.Elif(~s_end):
                 m.d.sync += s.eq(s + 1)
             with m.Elif(~r_end):
@@ -178,9 +192,11 @@ class TapWalker(wiring.Component):
             with m.Elif(high):
                 m.d.sync += [r.eq(low(top & ~job.halo_top)), s.eq(low(left))]
             with m.Elif(~right):
-                m.d.sync += [x.eq(x + 1), pixel.eq(pixel + 1), r.eq(low(top & ~job.halo_top)), s.eq(low(0))]
+                m.d.sync += [columns_left.eq(columns_left - 1), left.eq(0), pixel.eq(pixel + 1)]
+                m.d.sync += [r.eq(low(top & ~job.halo_top)), s.eq(low(0))]
             with m.Elif(~bottom):
-                m.d.sync += [x.eq(0), y.eq(y + 1), pixel.eq(pixel + 1), r.eq(low(0)), s.eq(1)]
+                m.d.sync += [columns_left.eq(job.width - 1), left.eq(1), lines_left.eq(lines_left - 1), top.eq(0)]
+                m.d.sync += [pixel.eq(pixel + 1), r.eq(low(0)), s.eq(1)]
             with m.Else():
                 m.d.sync += self.active.eq(0)
         return m

@@ -93,9 +93,7 @@ def summary(places: list[Place], figures: dict[str, dict], target: Target) -> di
         for memory in unit["memories"]:
             path = f"{place.path}.{memory['name']}".lstrip(".")
             lost = memory["name"] in unit["lost"]
-            problem = "becomes flip-flops" if lost and memory["bits"] > SMALL_BITS else None
-            if not target.brams:  # what an FPGA's memories cannot do, its synthesis finds out
-                problem = memory["problem"]
+            problem = memory["problem"] or ("becomes flip-flops" if lost and memory["bits"] > SMALL_BITS else None)
             if problem:
                 problems.append(f"{path} ({memory['bits']:,} bits) {problem}")
             if not lost:

@@ -5,6 +5,7 @@ from streams import IDLES, collect, send
 from sqdm.rtl.axi_burst import BurstFormer
 from sqdm.rtl.axi_reader import AxiReader
 from sqdm.rtl.memory_port import MemoryPort
+from sqdm.rtl.stream_register import StreamRegister
 from sqdm.sim.emit import to_verilog
 
 
@@ -137,7 +138,7 @@ def test_published_latency_of_a_lone_read():
         request = memory.cycle - 1
         while not ctx.get(device.arvalid):
             await ctx.tick()
-        assert memory.cycle - request == BurstFormer.LATENCY
+        assert memory.cycle - request == StreamRegister.LATENCY + BurstFormer.LATENCY
         while not ctx.get(device.rvalid):
             await ctx.tick()
         beat = memory.cycle

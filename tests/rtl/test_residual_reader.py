@@ -5,6 +5,7 @@ from streams import IDLES, collect, emits_verilog, simulate, strobe
 
 from sqdm.rtl.config import PRESETS
 from sqdm.rtl.residual_reader import ResidualReader
+from sqdm.rtl.stream_register import StreamRegister
 
 TINY = PRESETS["tiny"]
 PLANES = {"base": 4000, "stride": 6, "image_stride": 300, "words": 2, "channels": 37, "images": 2}
@@ -100,7 +101,7 @@ def test_reads_no_more_than_it_can_hold():
         ctx.set(device.answers.valid, 0)
         assert not ctx.get(device.reads.valid)
         ctx.set(device.residuals.ready, 1)
-        await ctx.tick()
+        await ctx.tick().repeat(1 + StreamRegister.LATENCY)
         assert ctx.get(device.reads.valid)
 
     simulate(device, bench)

@@ -55,10 +55,13 @@ def test_charges_every_cycle_to_one_cause():
             else:
                 cause = next((name for name in CAUSES if flags[name]), None)
                 wanted[CAUSES.get(cause, "stall_other")] += 1
+        ctx.set(device.busy, 0)
+        ctx.set(device.counting, 0)
+        await ctx.tick()  # the counters follow a cycle later
         assert {name: ctx.get(getattr(device, name)) for name in COUNTED} == wanted
         assert wanted["cycles"] == wanted["active"] + sum(wanted[n] for n in COUNTED if n.startswith("stall"))
         ctx.set(device.clear, 1)
-        await ctx.tick()
+        await ctx.tick().repeat(2)
         assert not any(ctx.get(getattr(device, name)) for name in COUNTED)
 
     simulate(device, bench)

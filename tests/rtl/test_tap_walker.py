@@ -58,20 +58,15 @@ def expected_positions(job):
 
 
 async def start(ctx, device, job):
-    """The job stands at ``next_job`` only while it starts, at ``job`` only afterwards."""
-    noise = {"channels_low": 3, "channels_high": 5, "two_planes": 1, "kernel3": 1, "halo_top": 1, "act_base": 77}
     for name, value in job.items():
-        ctx.set(getattr(device.next_job, name), value)
+        ctx.set(getattr(device.job, name), value)
     ctx.set(device.start, 1)
     await ctx.tick()
     ctx.set(device.start, 0)
-    for name, value in job.items():
-        ctx.set(getattr(device.job, name), value)
-        ctx.set(getattr(device.next_job, name), noise.get(name, 0))
 
 
-async def follow(ctx, device, job, then=None):
-    """Steps through the job; the last step comes together with the start of the job ``then``, if there is one."""
+async def follow(ctx, device, job):
+    """Steps through the job."""
     positions = expected_positions(job)
     for number, wanted in enumerate(positions):
         assert ctx.get(device.active), (job, number)
@@ -82,24 +77,19 @@ async def follow(ctx, device, job, then=None):
             await ctx.tick()  # it stays until it is told to step
             assert ctx.get(device.position) == position
         ctx.set(device.step, 1)
-        if then is not None and number == len(positions) - 1:
-            await start(ctx, device, then)
-        else:
-            await ctx.tick()
+        await ctx.tick()
         ctx.set(device.step, 0)
-    assert bool(ctx.get(device.active)) == (then is not None), job
+    assert not ctx.get(device.active), job
 
 
 def run(jobs):
-    """One job after the other; every second one starts in the cycle in which the one before ends."""
+    """One job after the other."""
     device = TapWalker(TINY)
 
     async def bench(ctx):
-        for first, second in zip(jobs[::2], [*jobs[1::2], None], strict=False):
-            await start(ctx, device, first)
-            await follow(ctx, device, first, second)
-            if second is not None:
-                await follow(ctx, device, second)
+        for job in jobs:
+            await start(ctx, device, job)
+            await follow(ctx, device, job)
 
     simulate(device, bench, limit=60_000)
 

@@ -67,7 +67,7 @@ class Pair(wiring.Component):
         m.d.comb += [table.address.eq(self.address), table.data.eq(self.act), table.write.eq(self.last)]
         for number in range(2):
             m.submodules[f"half_{number}"] = half = Int8MacArray(1, 1, 16)
-            m.d.comb += [half.step.eq(self.step), half.last.eq(self.last), half.acts[0].eq(self.act ^ number)]
+            m.d.comb += [half.step.eq(self.step), half.last.eq(self.last), half.acts[0].eq(self.act)]
             m.d.comb += [half.weights[0][0].eq(table.out), self.sums[number].eq(half.psums[0])]
         return m
 
@@ -156,8 +156,8 @@ def test_equal_modules_are_mapped_once_and_counted_twice(monkeypatch):
     assert len(cut.jobs) == 3
     monkeypatch.setattr(area, "missing_bits", lambda *_: [])
     (part,) = area.synthesize(cut, TARGETS["gates"])
-    for key in ("cells", "flipflops"):  # nothing is shared across units
-        assert whole[key] <= part[key] < 1.1 * whole[key]
+    assert part["flipflops"] == whole["flipflops"]
+    assert whole["cells"] <= part["cells"] < 1.1 * whole["cells"]
     assert part["memory_bits"] == whole["memory_bits"] == 2048
     assert [macro["name"] for macro in part["macros"]] == ["table.words"]
     rows = {row["path"]: row for row in part["hierarchy"]}
