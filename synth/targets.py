@@ -6,6 +6,8 @@ A script reads ``part.il``, whose top module is the unit, and writes ``memories.
 
 from dataclasses import dataclass, field
 
+from .place import PRELUDE
+
 FLIPFLOP = "$_DFF_P_"
 
 #: Transistors of a static CMOS cell; a transmission-gate multiplexer and flip-flop, two-level And-Or gates.
@@ -52,6 +54,8 @@ tee -q -o cells.json stat -json
 #: before LUTs are mapped, since yosys 0.70 stops when two that it makes up there for Xilinx are the same.
 FPGA = """
 read_rtlil part.il
+hierarchy -check -top {top}
+{prelude}
 {synth} -top {top} -run begin:{before}
 tee -q -o memories.txt dump t:$mem_v2
 {synth} -top {top} -run {before}:map_ffram
@@ -84,9 +88,9 @@ class Target:
     capacity: dict[str, int] = field(default_factory=dict)
 
 
-def fpga(synth: str, before: str = "map_ram") -> str:
+def fpga(synth: str, before: str = "map_ram", prelude: str = "") -> str:
     """The script of a family."""
-    return FPGA.format(synth=synth, before=before, top="{top}")
+    return FPGA.format(synth=synth, before=before, prelude=prelude, top="{top}")
 
 
 ICE40_LUTS = {"SB_LUT4": 1}
@@ -108,7 +112,8 @@ TARGETS = {
             brams={"SB_RAM40_4K": 4096}, device="HX8K", capacity={"luts": 7680, "brams": 32},
         ),
         Target(
-            "ecp5", "LUT4", fpga("synth_ecp5"), ECP5_LUTS, ("TRELLIS_FF",), luts=ECP5_LUTS, dsps=("MULT18X18D",),
+            "ecp5", "LUT4", fpga("synth_ecp5", prelude=PRELUDE), ECP5_LUTS, ("TRELLIS_FF",), luts=ECP5_LUTS,
+            dsps=("MULT18X18D",),
             brams={"DP16KD": 18432, "PDPW16KD": 18432}, lutrams={"TRELLIS_DPR16X4": 64},
             device="LFE5U-85", capacity={"luts": 83640, "brams": 208, "dsps": 156},
         ),

@@ -22,15 +22,17 @@ COUNTS = {"luts": "LUTs", "dsps": "DSPs", "brams": "block RAMs", "lutrams": "LUT
               "installed]")  # fmt: skip
 @click.option("--memory-access", type=click.FloatRange(min=0), default=0.0, show_default=True,
               help="Target liberty: ns from the clock to a memory's data.")  # fmt: skip
+@click.option("--place", is_flag=True, help="Target ecp5: place and route on an LFE5U-85F-6; the median clock.")
+@click.option("--seeds", type=click.IntRange(1, 100), default=5, show_default=True, help="Placements of each part.")
 @json_option
 def synth(config: str, part: tuple[str, ...], target: str, liberty: tuple[Path, ...], memory_access: float,
-          as_json: bool):  # fmt: skip
+          place: bool, seeds: int, as_json: bool):  # fmt: skip
     """Cells, flip-flops, memories and speed of the parts of the accelerator.
 
     Memories are counted apart from the cells: as bits, and on FPGAs as block RAMs; one that would become flip-flops is
     named, and the command exits with 1. Target gates: two-input gates, multiplexers and flip-flops, area in gate
     equivalents (NAND gates). Target liberty: the standard cells of --liberty, with the clock that OpenSTA allows.
-    FPGA targets: LUTs, before placing.
+    FPGA targets: LUTs, before placing; --place adds the clock on an ECP5.
 
     Parts dense and sparse are one PE array each; mac is the multipliers and accumulators of one, mac_int8 and mac_fp16
     as many of other operands; post is the whole output path, normaliser and map make codes and resample, port is the
@@ -44,12 +46,16 @@ def synth(config: str, part: tuple[str, ...], target: str, liberty: tuple[Path, 
 
     if liberty and target != "liberty":
         raise UserError(f"liberty must be left out, or go with target liberty, not {target}")
+    if place and target != "ecp5":
+        raise UserError(f"place must be left out, or go with target ecp5, not {target}")
     chosen = load_config(config)
     cells = load(list(liberty)) if target == "liberty" else None
     names = [name for name in PARTS if name in part or not part]
     units = cut(chosen, names)
     with progress("synthesis", len(units.jobs)) as update:
         parts = synthesize(units, cells.target if cells else KNOWN[target], cells, memory_access * 1e-9, update)
+    if place:
+        _place(parts, chosen, seeds)
     with_shares(parts, chosen)
     problems = [problem for found in parts for problem in found.pop("problems")]
     result = {"config": chosen.name, "target": target, "parts": parts, "ratios": ratios(parts), "problems": problems}
@@ -60,6 +66,22 @@ def synth(config: str, part: tuple[str, ...], target: str, liberty: tuple[Path, 
         message(f"error: {problem}")
     if problems:
         click.get_current_context().exit(1)
+
+
+def _place(parts: list[dict], config, seeds: int) -> None:
+    """Add the clock of every part, by seed, and its slowest path."""
+    from sqdm.synth.place import place
+
+    with progress("place and route", len(parts) * seeds) as update:
+        done = 0
+
+        def on_seed(seed: int, fmax: float) -> None:
+            nonlocal done
+            done += 1
+            update(done, f"seed {seed}: {fmax:.1f} MHz")
+
+        for part in parts:
+            part |= place(config, part["name"], range(1, seeds + 1), on_seed)
 
 
 def _tables(parts: list[dict], result: dict) -> list[str]:
@@ -73,6 +95,10 @@ def _tables(parts: list[dict], result: dict) -> list[str]:
                      f"{p['memory_bits']:,}", *(f"{p[name]:,}" for name in counts), fmax))  # fmt: skip
     heads = ("part", parts[0]["unit"], "of all", "cells", "flip-flops", "memory bits", *map(COUNTS.get, counts), "MHz")
     texts = [table(rows, heads)]
+    placed = [(p["name"], f"{p['fmax_mhz']:.1f}", ", ".join(f"{fmax:.1f}" for fmax in p["fmax_by_seed"].values()),
+               p["slowest"]) for p in parts if "fmax_by_seed" in p]  # fmt: skip
+    if placed:
+        texts.append(table(placed, ("part", "MHz", "by seed", "slowest path")))
     if result["ratios"]:
         texts.append(table([(name, value) for name, value in result["ratios"].items()], ("ratio", "")))
     for p in parts:
