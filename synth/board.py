@@ -16,6 +16,7 @@ from sqdm.rtl.board.board_system import BoardSystem
 from sqdm.rtl.board.settings import BoardSettings
 from sqdm.rtl.config import Config
 from sqdm.sim.library import cache_dir
+from sqdm.synth.place import OPTIONS, PRELUDE
 from sqdm.synth.yosys import run_tool, working_folder, yosys
 
 NAME = "top"
@@ -141,7 +142,7 @@ def build(
         note(1, STAGES[1])
         yosys(["-q", "-l", f"{NAME}.rpt", f"{NAME}.ys"], folder)
         note(2, STAGES[2])
-        arguments = ["--quiet", "--timing-allow-fail", "--85k", "--package", "CABGA381", "--speed", "6"]
+        arguments = ["--quiet", *OPTIONS]
         arguments += ["--seed", str(seed), "--log", f"{NAME}.tim", "--report", "timing.json"]
         arguments += ["--json", f"{NAME}.json", "--lpf", f"{NAME}.lpf", "--textcfg", f"{NAME}.config"]
         run_tool(NEXTPNR, "run_nextpnr_ecp5", "nextpnr-ecp5", arguments, folder)
@@ -159,7 +160,7 @@ def prepare(config: Config, settings: BoardSettings, folder: Path) -> None:
     """Write RTLIL, yosys script and pin constraints to ``folder``."""
     from amaranth_boards.ulx3s import ULX3S_85F_Platform
 
-    plan = ULX3S_85F_Platform().prepare(BoardTop(config, settings), NAME)
+    plan = ULX3S_85F_Platform().prepare(BoardTop(config, settings), NAME, script_after_read=PRELUDE)
     for name in (f"{NAME}.il", f"{NAME}.ys", f"{NAME}.lpf"):
         content = plan.files[name]
         (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
