@@ -20,22 +20,22 @@ MEASURED = Measurement(
     ],
     [WEIGHTS, QUEUE], 0, 1, 0,
 )  # fmt: skip
-WORK = Work.of({"CYCLES": 40_000, "OPS_DENSE": 0, "OPS_SPARSE": 6_000, "READS": 3_000, "WRITES": 1_000}, 10)
+WORK = Work.of({"CYCLES": 40_000, "OPS_DENSE": 0, "OPS_SPARSE": 6_000, "READS": 7_000, "WRITES": 1_000}, 10)
 
 
 def test_work_per_image():
-    assert Work(4000, 600, 300, 100) == WORK
+    assert Work(4000, 600, 700, 100) == WORK
 
 
 def test_clock_goes_with_cycles_and_data_with_work(cells):
     found = energy(MEASURED, WORK, Config(), cells, "typical")
-    # cycles 4000 / 500; operations 600 / 150; words 400 of an image over 100 in the measured quarter
+    # cycles 4000 / 500; operations 600 / 150; words 800 of an image over 100 in the measured quarter
     assert found.logic[MULTIPLY] == pytest.approx({"clock": 8.0, "data": 8.0, "glitches": 2.0, "leakage": 2.0})
-    assert found.logic["control"] == pytest.approx({"clock": 32.0, "data": 32.0, "glitches": 0.0, "leakage": 4.0})
+    assert found.logic["control"] == pytest.approx({"clock": 32.0, "data": 64.0, "glitches": 0.0, "leakage": 4.0})
     access = sram_access(64, 128, cells)
-    assert found.memories["weight buffers"] == pytest.approx(access * (150 * 4 + 30 * 4))
-    assert found.memories["other memories"] == pytest.approx(sram_access(32, 16, cells) * 20 * 4)
-    assert found.dram == pytest.approx(dram_bits(128 * 400))
+    assert found.memories["weight buffers"] == pytest.approx(access * (150 * 4 + 30 * 8))
+    assert found.memories["other memories"] == pytest.approx(sram_access(32, 16, cells) * 20 * 8)
+    assert found.dram == pytest.approx(dram_bits(128 * 800))
     assert sum(found.bars().values()) == pytest.approx(found.total)
     assert found.total - found.on_chip == pytest.approx(found.dram)
 
@@ -44,7 +44,7 @@ def test_fp16_takes_four_times_the_cycles_and_bits(cells):
     per_mac = {"clock": 3.0, "data": 5.0, "glitches": 1.0, "leakage": 0.5}
     base = energy(MEASURED, WORK, Config(), cells, "typical")
     found = fp16(MEASURED, WORK, 2000.0, per_mac, Config(), cells, "typical")  # half the cycles in 4 bit
-    assert found.logic["control"] == pytest.approx({"clock": 64.0, "data": 32.0, "glitches": 0.0, "leakage": 8.0})
+    assert found.logic["control"] == pytest.approx({"clock": 64.0, "data": 64.0, "glitches": 0.0, "leakage": 8.0})
     products = 600 * 32 / 2
     cycles = 64 * 8000
     assert found.logic[MULTIPLY] == pytest.approx(
@@ -52,7 +52,7 @@ def test_fp16_takes_four_times_the_cycles_and_bits(cells):
     )
     assert found.memories["weight buffers"] == pytest.approx(4 * base.memories["weight buffers"])
     assert found.memories["other memories"] == base.memories["other memories"]
-    assert found.dram - base.dram == pytest.approx(dram_bits(3 * 30 * 128 * 4))
+    assert found.dram - base.dram == pytest.approx(dram_bits(3 * 30 * 128 * 8))
 
 
 def test_reduction():

@@ -38,6 +38,19 @@ def test_changes_and_ones(cells):
     assert evaluator.cycles == 64
 
 
+def test_changes_between_words(cells):
+    evaluator = Evaluator(part_of(2, [(0, 3)]), LOOP, cells)
+    evaluator.add(np.array([[2**63, 1], [2**63, 0]], np.uint64))  # q and b in cycle 63, then q in cycle 64
+    assert evaluator.toggles[:4].tolist() == [2, 2, 2, 2]
+    assert evaluator.mismatches == 1  # q did not come from anywhere in cycle 63
+
+
+def test_first_cycle_of_a_record_is_not_checked(cells):
+    evaluator = Evaluator(part_of(2, [(0, 3)]), LOOP, cells)
+    evaluator.add(words("10", "0"))
+    assert evaluator.mismatches == 0
+
+
 def test_records_need_not_follow_one_another(cells):
     evaluator = Evaluator(part_of(2), LOOP, cells)
     evaluator.add(words("1", "1"))
