@@ -63,9 +63,33 @@ def test_unwritable_output_is_refused(sqdm, tmp_path, command):
     sqdm(command, *extra, "--out", tmp_path / "file").assert_refused("output", tmp_path / "file")
 
 
+#: A part as `sqdm.synth.area` reports it.
+PART = {"name": "detector", "area": 1.0, "unit": "LUT4", "cells": 1, "flipflops": 0, "memory_bits": 0, "fmax_mhz": None,
+        "hierarchy": [], "macros": [], "problems": []}  # fmt: skip
+
+
 def test_synth_refuses_unknown_parts_and_targets(sqdm):
     sqdm("synth", "--part", "brain").assert_refused("brain", "sparse")
     sqdm("synth", "--target", "asic").assert_refused("asic", "gates")
+
+
+def test_synth_places_on_ecp5_only(sqdm, monkeypatch):
+    sqdm("synth", "--target", "gates", "--place").assert_refused("place", "ecp5", "gates")
+    placed = {
+        "fmax_mhz": 80.0,
+        "fmax_by_seed": {"1": 80.0, "2": 81.0},
+        "slowest": "words -> table",
+        "critical_path": [],
+    }
+    seeds = []
+    monkeypatch.setattr("sqdm.synth.area.synthesize", lambda *_: [dict(PART)])
+    monkeypatch.setattr("sqdm.synth.place.place", lambda *arguments: seeds.extend(arguments[2]) or placed)
+    outcome = sqdm(
+        "synth", "--config", "tiny", "--target", "ecp5", "--part", "detector", "--place", "--seeds", "2", "--json"
+    )
+    assert outcome.json["parts"][0]["fmax_by_seed"] == placed["fmax_by_seed"]
+    assert outcome.json["parts"][0]["fmax_mhz"] == 80.0
+    assert seeds == [1, 2]
 
 
 def test_synth_knows_every_part():
