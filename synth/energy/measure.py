@@ -115,12 +115,12 @@ class Measured:
         on_progress: Progress = lambda _: None,
     ):
         self.config, self.images, self.library = config, images, library
+        program: NetworkProgram = compile_network(arrays, images, config, False)
         on_progress(f"{config.name}: Verilog and parts")
         self.design = design_of(config)
         on_progress(f"{config.name}: cells")
         self.netlists: dict[str, Netlist] = synthesize(self.design.parts, library)
         path = trace.build(self.design, config.bus_bits, on_progress)
-        program: NetworkProgram = compile_network(arrays, images, config, False)
         self.device = trace.TracedNetworkDevice(program, path, latency)
 
     def evaluate(self, *inputs: np.ndarray) -> np.ndarray:

@@ -60,11 +60,18 @@ def test_nothing_is_left_behind(sqdm, report, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_configuration_that_does_not_fit_the_network_is_refused_at_once(sqdm, monkeypatch):
+    monkeypatch.setattr("sqdm.synth.energy.measure.design_of", lambda _: pytest.fail("the hardware was looked at"))
+    monkeypatch.setattr("sqdm.synth.energy.cell_library.load", lambda _: None)
+    monkeypatch.setattr("sqdm.synth.energy.cell_library.default_files", lambda: [])
+    sqdm("energy", "--config", "tiny").assert_refused("tiny", "CHANNELS")
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not cell_library.DEFAULT.exists(), reason="package qflow-tech-osu018 is not installed")
 @pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
 def test_complete_command(sqdm, tmp_path):
-    done = sqdm("energy", "--config", "tiny", "--images", 2, "--steps", 2, "--out", tmp_path / "out", "--json")
+    done = sqdm("energy", "--config", "fpga", "--images", 2, "--steps", 2, "--out", tmp_path / "out", "--json")
     assert done.status == 0
     result = done.json
     assert result["mismatches"] == 0
