@@ -6,4 +6,4 @@ from pathlib import Path
 if not (Path(__file__).parent / "rtl").is_dir():
     __path__.append(str(Path(__file__).parents[1]))
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
