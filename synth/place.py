@@ -23,21 +23,24 @@ OPTIONS = ("--85k", "--package", "CABGA381", "--speed", "6",  # LFE5U-85F-6BG381
            "--freq", "80", "--placer", "static", "--router", "router2",
            "--lpf-allow-unconstrained", "--timing-allow-fail")  # fmt: skip
 
-#: What a design needs before `synth_ecp5`, in every flow. A memory word is never used when it is read in the cycle in
-#: which it is written, unless its port is transparent: without this, yosys adds a bypass behind every block RAM, whose
-#: data come late anyway. Queues are in lookup tables for the same reason, as are the multipliers of the arrays: their
-#: 5 x 4 bits would waste 18 x 18.
-PRELUDE = """
+#: A memory word is never used when it is read in the cycle in which it is written, unless its port is transparent
+#: (`tests/sim/test_memory_collisions.py`): without this, yosys adds a bypass behind every block RAM.
+COLLISIONS = "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:TRANSPARENCY_MASK=1'0 %i"
+
+#: What a design needs before `synth_ecp5`, in every flow. Data of block RAMs come late, so queues are in lookup tables;
+#: so are the multipliers of the arrays, whose 5 x 4 bits would waste 18 x 18.
+PRELUDE = f"""
 setattr -set ram_style "distributed" */m:storage
 proc
 opt_clean
 wreduce
 opt_clean
-setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:TRANSPARENCY_MASK=1'0 %i
+{COLLISIONS}
 booth t:$mul r:A_WIDTH<=8 %i r:B_WIDTH<=8 %i
 """
-#: Cells take the names of the wires that they drive, so that paths can be told by module; then the wires give theirs up:
-#: abc9 stumbles over some of them.
+
+#: Cells take the names of the wires that they drive, so that paths can be told by module; then the wires give theirs
+#: up, because abc9 stumbles over some of them.
 SCRIPT = f"""
 read_rtlil part.il
 hierarchy -check -top top
