@@ -58,7 +58,7 @@ def synthesize(
         part["problems"] += missing_bits(parts.config, part, target)
         if liberty is not None:
             units = [parts.jobs[unit] for unit in dict.fromkeys(place.unit for place in places)]
-            part |= longest_path(units, figures, target, liberty, access)
+            part |= longest_path(units, target, liberty, access)
         found.append(part)
     return found
 
@@ -93,7 +93,9 @@ def summary(places: list[Place], figures: dict[str, dict], target: Target) -> di
         for memory in unit["memories"]:
             path = f"{place.path}.{memory['name']}".lstrip(".")
             lost = memory["name"] in unit["lost"]
-            problem = memory["problem"] or ("becomes flip-flops" if lost and memory["bits"] > SMALL_BITS else None)
+            problem = "becomes flip-flops" if lost and memory["bits"] > SMALL_BITS else None
+            if not target.brams:  # what an FPGA's memories cannot do, its synthesis finds out
+                problem = memory["problem"]
             if problem:
                 problems.append(f"{path} ({memory['bits']:,} bits) {problem}")
             if not lost:
@@ -135,12 +137,10 @@ def missing_bits(config: Config, part: dict, target: Target) -> list[str]:
     return problems
 
 
-def longest_path(units: list[Job], figures: dict[str, dict], target: Target, liberty: Liberty, access: float) -> dict:
+def longest_path(units: list[Job], target: Target, liberty: Liberty, access: float) -> dict:
     """``fmax_mhz`` of a part, whose top is the first of ``units``, and what it comes from."""
     if not timing.available():
-        delays = [figures[job.unit]["delay"] for job in units if figures[job.unit]["delay"]]
-        fmax = round(1e-6 / max(delays), 3) if delays else None
-        return {"fmax_mhz": fmax, "fmax_source": "yosys (logic only: no delay or set-up time of registers)"}
+        return {"fmax_mhz": None, "fmax_source": "none: OpenSTA (sta) is not installed"}
     texts = [netlist(job, target, liberty) for job in units]
     path = cached_path("timing", liberty.digest, access, timing.digest_of_script(), *texts)
     found = cached(path, lambda folder: timing.longest_path(liberty, "".join(texts), units[0].unit, access, folder))

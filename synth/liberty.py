@@ -27,7 +27,7 @@ SCRIPT = """
 setattr -unset init w:*
 dfflibmap {register_files}
 opt_clean
-tee -q -o abc.txt abc {files} -constr constraints
+abc {files} -constr constraints
 opt_clean -purge
 tee -q -o cells.json stat -json
 chtype -set \\sqdm_memory t:$mem_v2

@@ -10,7 +10,6 @@ from pathlib import Path
 from .liberty import Liberty
 from .memories import read_dump
 from .targets import Target
-from .timing import abc_delay
 from .yosys import cached, cached_path, unpack, yosys
 
 WORKERS = 2
@@ -76,7 +75,6 @@ def _map(job: Job, target: Target, liberty: Liberty | None) -> dict:
         yosys(["-q", "map.ys"], folder)
         figures = read_figures(*((folder / name).read_text() for name in ("cells.json", "memories.txt", "lost.txt")))
         if liberty is not None:
-            figures["delay"] = abc_delay((folder / "abc.txt").read_text())
             (folder / "netlist.v").replace(path.with_suffix(".v"))
         return figures | {"seconds": round(time.monotonic() - begin, 1)}
 

@@ -62,8 +62,8 @@ def longest_path(liberty: Liberty, netlist: str, top: str, access: float, folder
         ["sta", "-no_splash", "-exit", "sta.tcl"], cwd=folder, capture_output=True, text=True, check=False
     )
     slack = re.search(r"([-\d.]+)\s+slack", done.stdout)
-    if slack is None:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if "rror" in line]
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if "Error" in line]
+    if slack is None or lines:
         raise UserError(f"OpenSTA must report a path, but: {lines[0] if lines else 'it found none'}")
     seconds = (period - float(slack[1])) * liberty.time_unit
     ends = [_readable(match) for match in re.findall(r"^(?:Startpoint|Endpoint): (\S+)", done.stdout, re.M)]
@@ -104,7 +104,11 @@ def _memories(liberty: Liberty, kinds: dict[str, tuple[int, ...]], access: float
             f"cell ({name}) {{ area : 0; {' '.join(pins)} {_pin('RD_DATA', width * reads, 'output', timing)} }}"
         )
     types = "".join(BUS.format(name=f"bus_{width}", width=width, high=width - 1) for width in sorted(widths - {1}))
-    head = f'time_unit : "{liberty.time_unit_text}"; capacitive_load_unit ({liberty.load_unit_text});\n'
+    head = f'delay_model : table_lookup; time_unit : "{liberty.time_unit_text}";\n'
+    head += f"capacitive_load_unit ({liberty.load_unit_text});\n"
+    for edge in ("rise", "fall"):
+        head += f"input_threshold_pct_{edge} : 50; output_threshold_pct_{edge} : 50; "
+        head += f"slew_lower_threshold_pct_{edge} : 20; slew_upper_threshold_pct_{edge} : 80;\n"
     return "library (memories) {\n" + head + types + "\n".join(cells) + "\n}\n"
 
 
@@ -118,9 +122,3 @@ def _pin(name: str, width: int, direction: str, more: str = "") -> str:
 def _readable(point: str) -> str:
     """A pin or instance in terms of modules and signals."""
     return re.sub(r"_reg$|\\", "", point).replace("/", ".")
-
-
-def abc_delay(report: str) -> float | None:
-    """The longest combinational path that ABC reports, in s: without registers' own delay and set-up time."""
-    delays = re.findall(r"Delay\s*=\s*([\d.]+)\s*ps", report)
-    return float(delays[-1]) * 1e-12 if delays else None

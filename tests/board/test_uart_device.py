@@ -49,6 +49,7 @@ def network(serial, period=1):
     return device, [(draw.normal(size=(1, 1, 8, 8)), c_noise, np.array([3])) for _ in range(3)]
 
 
+@pytest.mark.slow
 def test_layers_of_the_network_equal_the_golden_machine(serial):
     device, inputs = network(serial, period=2)
     for number, values in enumerate(inputs):

@@ -16,6 +16,7 @@ from sqdm.synth.baselines.int8_mac_array import Int8MacArray
 from sqdm.synth.hierarchy import Design, Place
 from sqdm.synth.liberty import DEFAULT, load
 from sqdm.synth.mapping import Job, map_units, read_figures
+from sqdm.synth.memories import buffer_bits
 from sqdm.synth.parts import PARTS, component, to_rtlil
 from sqdm.synth.targets import TARGETS
 
@@ -67,7 +68,7 @@ class Pair(wiring.Component):
         m.d.comb += [table.address.eq(self.address), table.data.eq(self.act), table.write.eq(self.last)]
         for number in range(2):
             m.submodules[f"half_{number}"] = half = Int8MacArray(1, 1, 16)
-            m.d.comb += [half.step.eq(self.step), half.last.eq(self.last), half.acts[0].eq(self.act)]
+            m.d.comb += [half.step.eq(self.step), half.last.eq(self.last), half.acts[0].eq(self.act ^ number)]
             m.d.comb += [half.weights[0][0].eq(table.out), self.sums[number].eq(half.psums[0])]
         return m
 
@@ -86,7 +87,7 @@ def test_figures_leave_memories_and_other_units_out():
     assert [memory["bits"] for memory in figures["memories"]] == [128, 128, 1]
 
 
-@pytest.mark.parametrize("name", [name for name in PARTS if name != "all"])
+@pytest.mark.parametrize("name", [name for name in PARTS if name not in ("all", "mac_fp16")])  # tested by themselves
 def test_every_part_can_be_built(name):
     assert "module \\part" in to_rtlil(component(name, PRESETS["tiny"]))
 
@@ -96,7 +97,7 @@ def test_all_is_the_accelerator():
     assert isinstance(component("all", PRESETS["tiny"]), Accelerator)
 
 
-@pytest.mark.parametrize("name", ["default", "paper"])  # one slot, and four
+@pytest.mark.parametrize("name", ["default", pytest.param("paper", marks=pytest.mark.slow)])  # one slot, and four
 def test_sparse_array_costs_at_most_a_quarter_more(name):
     config = PRESETS[name]
     dense, sparse = parts = synthesize(config, ["dense", "sparse"])
@@ -114,7 +115,7 @@ def test_results_are_cached(monkeypatch):
     assert first[0]["cells"] > 100
 
 
-@pytest.mark.parametrize("name", ["ice40", "ecp5", "xilinx"])
+@pytest.mark.parametrize("name", ["ice40", "ecp5", pytest.param("xilinx", marks=pytest.mark.slow)])
 def test_memory_becomes_memory_on_fpgas(name):
     found = figures_of(Table(), TARGETS[name])
     assert found["problems"] == []
@@ -139,7 +140,8 @@ def test_memory_that_is_none_is_named(target, ports, complaint):
 
 
 def test_buffers_that_are_no_memories_are_missed():
-    (part,) = synthesize(PRESETS["tiny"], ["dense"])
+    config = PRESETS["tiny"]
+    part = {"name": "dense", "memory_bits": buffer_bits(config), "kinds": {}}
     assert area.missing_bits(PRESETS["tiny"], part, TARGETS["gates"]) == []
     (problem,) = area.missing_bits(PRESETS["tiny"], part | {"memory_bits": part["memory_bits"] // 2}, TARGETS["gates"])
     assert "memories of dense hold" in problem
@@ -156,8 +158,8 @@ def test_equal_modules_are_mapped_once_and_counted_twice(monkeypatch):
     assert len(cut.jobs) == 3
     monkeypatch.setattr(area, "missing_bits", lambda *_: [])
     (part,) = area.synthesize(cut, TARGETS["gates"])
-    assert part["flipflops"] == whole["flipflops"]
-    assert whole["cells"] <= part["cells"] < 1.1 * whole["cells"]
+    for key in ("cells", "flipflops"):  # nothing is shared across units
+        assert whole[key] <= part[key] < 1.3 * whole[key]
     assert part["memory_bits"] == whole["memory_bits"] == 2048
     assert [macro["name"] for macro in part["macros"]] == ["table.words"]
     rows = {row["path"]: row for row in part["hierarchy"]}
@@ -187,9 +189,9 @@ def test_liberty_gives_area_and_clock(monkeypatch):
         period, slow_period = 1e3 / part["fmax_mhz"], 1e3 / slow["fmax_mhz"]
         assert period < slow_period <= period + 5.01
     monkeypatch.setattr(timing, "available", lambda: False)
-    logic = synthesize(0)
-    assert "yosys" in logic["fmax_source"]
-    assert logic["fmax_mhz"] > part["fmax_mhz"] / 2
+    without = synthesize(0)
+    assert without["fmax_mhz"] is None
+    assert "sta" in without["fmax_source"]
 
 
 @pytest.mark.parametrize(("folder", "time_unit"), [("ihp-sg13g2", 1e-9), ("asap7", 1e-12)])

@@ -69,6 +69,7 @@ def icarus_changes(folder, options, count) -> np.ndarray:
     return np.array([changes[net] for net in range(count)])
 
 
+@pytest.mark.slow
 @needs_osu018
 @needs_icarus
 def test_changes_with_and_without_delays(osu018, multiplier, tmp_path):
