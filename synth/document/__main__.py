@@ -12,7 +12,7 @@ from sqdm.errors import UserError
 from sqdm.output import message
 from sqdm.synth.document.collect import collect
 from sqdm.synth.document.pictures import area_picture, fmax_picture
-from sqdm.synth.document.tables import TABLES, replace_tables
+from sqdm.synth.document.tables import TABLES, replace_tables, table_or_gap
 
 PAGE = Path("docs") / "area-timing-energy.md"
 
@@ -20,18 +20,21 @@ PAGE = Path("docs") / "area-timing-energy.md"
 @click.command()
 @click.option("--liberty", type=Path, multiple=True, help="Cells.  [default: OSU 0.18 um]")
 @click.option("--results", type=Path, default=Path("out/figures"), show_default=True, help="JSON of every command.")
-@click.option("--keep", is_flag=True, help="Take results that lie in the folder already.")
-def document(liberty: tuple[Path, ...], results: Path, keep: bool) -> None:
+@click.option("--measure/--no-measure", default=True, help="Run the commands, or take what lies in the folder.")
+def document(liberty: tuple[Path, ...], results: Path, measure: bool) -> None:
     """Write the tables of docs/area-timing-energy.md and its pictures, from a checkout of the repository."""
     if not PAGE.exists():
         raise UserError(f"the working directory must hold {PAGE}, the page whose tables are made")
-    found = collect(results, liberty, keep, message)
-    PAGE.write_text(replace_tables(PAGE.read_text(), {name: make(found) for name, make in TABLES.items()}))
+    found = collect(results, liberty, measure, message)
+    PAGE.write_text(replace_tables(PAGE.read_text(), {name: table_or_gap(name, found) for name in TABLES}))
     images = PAGE.parent / "images"
-    area_picture(found["gates"], images / "area.png")
-    fmax_picture(found["place"], images / "fmax.png")
-    (images / "energy.png").write_bytes((results / "energy" / "energy.png").read_bytes())
-    message(f"written: {PAGE}, {images}/area.png, fmax.png, energy.png")
+    if "gates" in found:
+        area_picture(found["gates"], images / "area.png")
+    if "place" in found:
+        fmax_picture(found["place"], images / "fmax.png")
+    if "energy" in found:
+        (images / "energy.png").write_bytes((results / "energy" / "energy.png").read_bytes())
+    message(f"written: {PAGE} and the pictures in {images}, from {', '.join(found)}")
 
 
 if __name__ == "__main__":

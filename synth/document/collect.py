@@ -22,8 +22,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def collect(folder: Path, liberty: Sequence[Path], keep: bool, on_command: Callable[[str], None]) -> dict[str, dict]:
-    """The JSON of every command of `COMMANDS`, also written to ``folder``; with ``keep`` those that lie there stay.
+def collect(folder: Path, liberty: Sequence[Path], measure: bool, on_command: Callable[[str], None]) -> dict[str, dict]:
+    """The JSON of every command of `COMMANDS`, also written to ``folder``; without ``measure`` those that lie there.
 
     ``on_command(line)`` is called before each run. Raises `UserError` when a command fails.
     """
@@ -32,7 +32,9 @@ def collect(folder: Path, liberty: Sequence[Path], keep: bool, on_command: Calla
     found = {}
     for name, words in COMMANDS.items():
         path = folder / f"{name}.json"
-        if not (keep and path.exists()):
+        if not measure and not path.exists():
+            continue
+        if measure:
             arguments: list[str] = []
             for word in words:
                 arguments += cells if word == "LIBERTY" else [word.replace("OUT", str(folder))]

@@ -19,7 +19,8 @@ def groups(whole: dict) -> dict[str, tuple[float, int]]:
         name = path.rpartition(".")[2].rstrip("0123456789_") or "top"
         found[name][0] += area
         found[name][1] += bits
-    ordered = sorted(found.items(), key=lambda item: -item[1][0])
+    whole_area, whole_bits = (sum(values[i] for values in found.values()) or 1 for i in (0, 1))
+    ordered = sorted(found.items(), key=lambda item: -max(item[1][0] / whole_area, item[1][1] / whole_bits))
     kept = {name: (area, int(bits)) for name, (area, bits) in ordered[:LARGEST]}
     rest = ordered[LARGEST:]
     if rest:

@@ -29,39 +29,45 @@ def by_name(result: dict) -> dict[str, dict]:
     return {part["name"]: part for part in result["parts"]}
 
 
-def parts_table(found: Results) -> str:
-    """Gates and standard cells of every part."""
-    gates, cells = by_name(found["gates"]), by_name(found["liberty"])
+def gates_table(found: Results) -> str:
+    """Gates of every part."""
     rows = []
-    for name, part in gates.items():
-        mapped = cells[name]
+    for name, part in by_name(found["gates"]).items():
         share = f"{part['share_of_core']:.1%}" if part["share_of_core"] else ""
-        fmax = f"{mapped['fmax_mhz']:.0f}" if mapped["fmax_mhz"] else ""
         rows.append((f"`{name}`", f"{part['cells']:,}", f"{part['area']:,.0f}", share, f"{part['flipflops']:,}",
-                     f"{part['memory_bits']:,}", f"{mapped['area']:,.0f}", fmax))  # fmt: skip
-    unit = next(iter(cells.values()))["unit"]
-    heads = ("part", "cells", "gate equivalents", "of the core", "flip-flops", "memory bits",
-             f"{found['liberty']['liberty']}, {unit}", "MHz")  # fmt: skip
-    return markdown(heads, rows)
+                     f"{part['memory_bits']:,}"))  # fmt: skip
+    return markdown(("part", "cells", "gate equivalents", "of the core", "flip-flops", "memory bits"), rows)
 
 
 def ratios_table(found: Results) -> str:
-    """What is compared, in gates and in standard cells."""
+    """What is compared, in gates."""
+    rows = [(name.replace("_", " "), f"{value:.3f}") for name, value in found["gates"]["ratios"].items()]
+    return markdown(("ratio", "gates"), rows)
+
+
+def liberty_table(found: Results) -> str:
+    """Standard cells of every part, and their clock."""
+    result = found["liberty"]
     rows = [
-        (name.replace("_", " "), f"{value:.3f}", f"{found['liberty']['ratios'].get(name, float('nan')):.3f}")
-        for name, value in found["gates"]["ratios"].items()
+        (
+            f"`{name}`",
+            f"{part['area']:,.0f}",
+            f"{part['cells']:,}",
+            f"{part['fmax_mhz']:.0f}" if part["fmax_mhz"] else "",
+        )
+        for name, part in by_name(result).items()
     ]
-    return markdown(("ratio", "gates", found["liberty"]["liberty"]), rows)
+    return markdown(("part", f"{result['liberty']}, {result['parts'][0]['unit']}", "cells", "MHz"), rows)
 
 
 def fpga_table(found: Results) -> str:
     """The whole `default` accelerator on the FPGA families, before placing."""
     rows = []
-    for target in ("ecp5", "xilinx", "ice40"):
+    for target in (name for name in ("ecp5", "xilinx", "ice40") if name in found):
         part = by_name(found[target])["all"]
         counts = [f"{part[key]:,}" if key in part else "" for key in ("luts", "flipflops", "dsps", "brams", "lutrams")]
-        rows.append((target, *counts, f"{part['memory_bits']:,}", f"{part['seconds']:.0f}"))
-    heads = ("target", "LUTs", "flip-flops", "DSPs", "block RAMs", "LUT RAMs", "memory bits", "s of yosys")
+        rows.append((target, *counts, f"{part['memory_bits']:,}"))
+    heads = ("target", "LUTs", "flip-flops", "DSPs", "block RAMs", "LUT RAMs", "memory bits")
     return markdown(heads, rows)
 
 
@@ -119,11 +125,24 @@ def reductions_table(found: Results) -> str:
 
 #: Table -> what makes it from the results of `collect.COMMANDS`.
 TABLES: dict[str, Callable[[Results], str]] = {
-    "parts": parts_table,
+    "gates": gates_table,
     "ratios": ratios_table,
+    "liberty": liberty_table,
     "hierarchy": hierarchy_table,
     "fpga": fpga_table,
     "place": place_table,
     "energy": energy_table,
     "reductions": reductions_table,
 }
+
+GAP = "*Not measured with this state of the design; `make figures` fills this table.*"
+
+
+def table_or_gap(name: str, found: Results) -> str:
+    """The table of that name, or the sentence that says that its result is missing."""
+    try:
+        return TABLES[name](found)
+    except KeyError as error:
+        if error.args[0] in found:
+            raise
+        return GAP
