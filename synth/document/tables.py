@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from sqdm.errors import UserError
+from sqdm.synth.document.collect import COMMANDS
 
 Results = dict[str, dict]
 
@@ -127,8 +128,8 @@ def reductions_table(found: Results) -> str:
 TABLES: dict[str, Callable[[Results], str]] = {
     "gates": gates_table,
     "ratios": ratios_table,
-    "liberty": liberty_table,
     "hierarchy": hierarchy_table,
+    "liberty": liberty_table,
     "fpga": fpga_table,
     "place": place_table,
     "energy": energy_table,
@@ -143,6 +144,6 @@ def table_or_gap(name: str, found: Results) -> str:
     try:
         return TABLES[name](found)
     except KeyError as error:
-        if error.args[0] in found:
+        if error.args[0] not in COMMANDS:
             raise
         return GAP
