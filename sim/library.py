@@ -72,7 +72,7 @@ def build(config: Config, on_build: Callable[[str], None] | None = None) -> Path
     """
     with _cache():
         text = verilog(config)
-    return build_text(text, config.bus_bits, f"compiling the {config.name} accelerator", on_build)
+    return build_text(text, config.bus_bits, f"compiling the {config.name} accelerator", on_build, HARNESS)
 
 
 def build_text(

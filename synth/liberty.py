@@ -166,8 +166,8 @@ def _attribute(text: str, pattern: str, default: str) -> str:
 def _cells(text: str) -> dict[str, str]:
     """Text of every cell: from its name to the next cell's."""
     starts = list(CELL.finditer(text))
-    ends = [start.start() for start in starts[1:]] + [len(text)]
-    return {start[1]: text[start.end() : end] for start, end in zip(starts, ends, strict=True)}
+    ends = [*(start.start() for start in starts[1:]), len(text)]
+    return {start[1]: text[start.end() : end] for start, end in zip(starts, ends, strict=False)}
 
 
 def _buffer_load(body: str) -> float | None:

@@ -10,6 +10,7 @@ from sqdm.header import c_header
 from sqdm.register_page import register_page
 from sqdm.rtl.config import PRESETS
 from sqdm.rtl.descriptor import BYTES, FIELDS
+from sqdm.rtl.mac_array import MacArray
 from sqdm.rtl.registers import REGISTERS
 from sqdm.sim.library import cache_dir
 from sqdm.synth.yosys import working_folder
@@ -40,7 +41,7 @@ def test_generate_describes_what_it_writes(sqdm, tmp_path):
     buffers = [m for m in manifest["memories"] if "_array_" in m["module"] and m["name"].startswith("acts")]
     assert sum(m["width"] * m["depth"] for m in buffers) == 2 * 2 * 64 * PRESETS["tiny"].act_rows
     assert manifest["memory_bits"] == sum(m["width"] * m["depth"] for m in manifest["memories"])
-    assert manifest["latencies"]["MacArray"] == 1
+    assert manifest["latencies"]["MacArray"] == MacArray.LATENCY
     assert {file["name"] for file in manifest["files"]} == {path.name for path in (tmp_path / "g").iterdir()}
     assert all(file["kind"] and file["doc"] for file in manifest["files"])
     assert {"aclk", "aresetn", "irq", "m_axi_awlock"} <= {port["name"] for port in manifest["wrapper"]["ports"]}

@@ -16,7 +16,7 @@ def fake_compiler(monkeypatch, tmp_path):
     monkeypatch.setattr(library, "verilog", lambda config: f"module {config.name}")
     ran = []
 
-    def compile_(text, config, final):
+    def compile_(text, config, final, harness):
         ran.append(text)
         final.parent.mkdir(parents=True, exist_ok=True)
         final.write_text(text)
