@@ -2,7 +2,7 @@
 
 A module is flattened with everything below it, unless that holds something big which the design has more often than
 the module (MAC arrays and feeders, corner turns): then it is opened: its own logic is a unit, and each of its children
-is cut in the same way. Nothing is optimised across the borders of units, so their sum is an upper bound of the design
+is cut in the same way. Nothing is optimised across the borders of units, so their sum is as a rule more than the design
 flattened as a whole.
 """
 
