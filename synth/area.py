@@ -58,7 +58,7 @@ def synthesize(
         part["problems"] += missing_bits(parts.config, part, target)
         if liberty is not None:
             units = [parts.jobs[unit] for unit in dict.fromkeys(place.unit for place in places)]
-            part |= longest_path(units, target, liberty, access)
+            part |= longest_path(units, figures, target, liberty, access)
         found.append(part)
     return found
 
@@ -137,10 +137,20 @@ def missing_bits(config: Config, part: dict, target: Target) -> list[str]:
     return problems
 
 
-def longest_path(units: list[Job], target: Target, liberty: Liberty, access: float) -> dict:
-    """``fmax_mhz`` of a part, whose top is the first of ``units``, and what it comes from."""
+def longest_path(units: list[Job], figures: dict[str, dict], target: Target, liberty: Liberty, access: float) -> dict:
+    """``fmax_mhz`` of a part, whose top is the first of ``units``, and what it comes from.
+
+    OpenSTA times the whole part. Where it is not installed the longest path that ABC finds within one unit counts:
+    without the flip-flops' own times, the memories' and the paths from one unit into the next.
+    """
     if not timing.available():
-        return {"fmax_mhz": None, "fmax_source": "none: OpenSTA (sta) is not installed"}
+        slowest = max(units, key=lambda job: figures[job.unit]["logic_ps"])
+        picoseconds = figures[slowest.unit]["logic_ps"]
+        return {
+            "fmax_mhz": round(1e6 / picoseconds, 3) if picoseconds else None,
+            "fmax_source": "ABC: logic within one unit, without flip-flops and memories (OpenSTA is not installed)",
+            "critical_path": {"unit": slowest.owner},
+        }
     texts = [netlist(job, target, liberty) for job in units]
     path = cached_path("timing", liberty.digest, access, timing.digest_of_script(), *texts)
     found = cached(path, lambda folder: timing.longest_path(liberty, "".join(texts), units[0].unit, access, folder))

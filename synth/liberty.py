@@ -22,12 +22,16 @@ FEMTOFARADS = {"pf": 1e3, "ff": 1.0, "nf": 1e6}
 #: Inputs of the smallest buffer that load every output of a unit.
 FANOUT = 4
 
+#: yosys' own script for a liberty with constraints, but for the end: the longest path goes to ``stats.txt`` instead of
+#: standard output, which `abc` keeps for itself.
+ABC = "+strash;&get,-n;&fraig,-x;&put;scorr;dc2;dretime;strash;&get,-n;&dch,-f;&nf;&put;buffer;upsize;dnsize;stime,-d"
+
 #: Registers lose their value at power-up: their reset gives it. The last names are for the paths that timing reports.
 SCRIPT = """
 setattr -unset init w:*
 dfflibmap {register_files}
 opt_clean
-abc {files} -constr constraints
+abc {files} -constr constraints -script {abc}
 opt_clean -purge
 tee -q -o cells.json stat -json
 chtype -set \\sqdm_memory t:$mem_v2
@@ -74,6 +78,7 @@ class Liberty:
         registers = " ".join(f"t:{name}" for name in sorted(self.registers))
         script = GATES + SCRIPT.format(
             files=files,
+            abc=ABC,
             register_files=" ".join(f"-liberty {name}" for name in holders),
             read_registers="\n".join(f"read_liberty -lib {name}" for name in holders),
             registers=registers,

@@ -76,6 +76,7 @@ def _map(job: Job, target: Target, liberty: Liberty | None) -> dict:
         figures = read_figures(*((folder / name).read_text() for name in ("cells.json", "memories.txt", "lost.txt")))
         if liberty is not None:
             (folder / "netlist.v").replace(path.with_suffix(".v"))
+            figures["logic_ps"] = read_delay(folder / "stats.txt")
         return figures | {"seconds": round(time.monotonic() - begin, 1)}
 
     return cached(path, compute)
@@ -90,3 +91,8 @@ def read_figures(cells: str, memories: str, lost: str) -> dict:
         "memories": [memory.to_dict() | {"problem": memory.problem} for memory in read_dump(memories)],
         "lost": [memory.name for memory in read_dump(lost)],
     }
+
+
+def read_delay(path: Path) -> int:
+    """Longest path of a unit's logic in ps, from the last line of ABC's ``stats.txt``; 0 for a unit without logic."""
+    return int(path.read_text().split()[-1]) if path.exists() else 0
