@@ -122,7 +122,6 @@ class PlaneWalker(wiring.Component):
             middle_end.eq(middle == last_middle),
             image_end.eq(image == last_image),
             tile_end.eq(left <= tile_channels),
-            self.exists.eq(Mux(self.weights, self._code_channel(inner), inner) < left),
             self.first.eq(middle == 0),
             self.last.eq(middle_end),
             self.end.eq(inner_end & middle_end & image_end & tile_end),
@@ -143,12 +142,19 @@ class PlaneWalker(wiring.Component):
             next_image.eq(Mux(image_end, next_tile, image_address + planes.image_stride)),
             next_row.eq(Mux(middle_end, next_image, row_address + middle_step)),
         ]
+        following = Signal(range(lanes + 1))
+        m.d.comb += following.eq(inner + 1)
         with m.If(self.step):
             with m.If(~inner_end):
-                m.d.sync += [inner.eq(inner + 1), self.address.eq(behind)]
-            with m.Else():
+                m.d.sync += [
+                    inner.eq(following),
+                    self.address.eq(behind),
+                    self.exists.eq(Mux(self.weights, self._code_channel(following), following) < left),
+                ]
+            with m.Else():  # a tile has at least its first channel
                 m.d.sync += [
                     inner.eq(0),
+                    self.exists.eq(1),
                     middle.eq(Mux(middle_end, 0, middle + 1)),
                     self.address.eq(next_row),
                     row_address.eq(next_row),
@@ -161,6 +167,7 @@ class PlaneWalker(wiring.Component):
         with m.If(self.start):
             m.d.sync += [
                 self.active.eq(1),
+                self.exists.eq(1),
                 inner.eq(0),
                 middle.eq(0),
                 image.eq(0),
