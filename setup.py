@@ -16,6 +16,7 @@ setup(
         "sqdm.package": ["*.ys", "*.v", "files/*"],
         "sqdm.sim": ["*.cpp", "*.h", "*.vlt"],
         "sqdm.sim.board": ["*.cpp"],
+        "sqdm.sim.cycles": ["*.cpp", "*.h"],
         "sqdm.synth.energy": ["*.h"],
     },
 )

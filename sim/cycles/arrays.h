@@ -1,0 +1,195 @@
+// The PE arrays with the psum join: when jobs are taken, pixels closed and sums joined.
+
+#pragma once
+
+#include "activity.h"
+#include "outputs.h"
+#include "phases.h"
+
+// Words between a slot's walker and the word that leaves next: what a walker is ahead when a job ends.
+constexpr int SPARSE_AHEAD = 4, DENSE_AHEAD = 2;
+
+class Arrays {
+public:
+    Arrays(const Machine& machine, Outputs& outputs, Activity& activity)
+        : machine(machine), outputs(outputs), activity(activity), arrays(machine.dense_arrays + machine.sparse_arrays),
+          sparse_slots(machine.sparse_arrays * machine.slots), ends(machine.dense_arrays), waiting(sparse_slots, LONG_AGO),
+          popping(sparse_slots), ahead(sparse_slots), closed(arrays, LONG_AGO), walked(arrays, LONG_AGO), room(machine.psum_depth + 1) {}
+
+    // A CONV begins. `deals`: of each plane, HIGH first.
+    void begin(const Layer& layer, const std::vector<Deal>& deals, const Data& data) {
+        this->layer = &layer;
+        this->deals = &deals;
+        this->data = &data;
+        prepared = false;
+        std::fill(room.begin(), room.end(), LONG_AGO);
+        pixel = 0;
+    }
+
+    // One image through a tile; it can be taken from cycle `ready` on. Returns when the last array has taken it;
+    // `finished` gets the cycle of each array's pulse.
+    Cycle job(int image, Cycle ready, std::vector<Cycle>& finished) {
+        if (!prepared) prepare();
+        Cycle all_taken = LONG_AGO;
+        for (int a = 0; a < arrays; ++a) {
+            const Cycle taken = std::max(ready, walked[a]);
+            all_taken = std::max(all_taken, taken);
+            if (a < machine.dense_arrays) {
+                ready_dense[a] = taken + machine.dense_feeder - FEED_DENSE;
+            } else {
+                const Cycle first = taken + machine.sparse_feeder - FEED_SPARSE;
+                for (int s = 0; s < machine.slots; ++s) {
+                    Cycle& word = waiting[(a - machine.dense_arrays) * machine.slots + s];
+                    word = std::max(word, first);
+                }
+            }
+            walked[a] = taken + WALK;
+        }
+        pixels(image);
+        for (int a = 0; a < arrays; ++a) finished[a] = closed[a] + REGISTER;
+        return all_taken;
+    }
+
+    int count() const { return arrays; }
+
+private:
+    static constexpr int REGISTER = 1;
+    static constexpr int FEED_DENSE = 2, FEED_SPARSE = 3;  // from the first word that is there to its operand
+    static constexpr int WALK = 3;                         // from a job to its first word's step
+    static constexpr int ROOM = 2;                         // from a place that gets free to the pixel that takes it
+
+    void prepare() {
+        prepared = true;
+        found.clear();
+        words.clear();
+        ready_dense.assign(arrays, LONG_AGO);
+        const int first = machine.dense_arrays * machine.slots;
+        const int64_t plane_size = int64_t(layer->images) * layer->channels * layer->width *
+                                   (layer->height + layer->halo_top + layer->halo_bottom);
+        for (int plane = 0; plane < layer->planes; ++plane) {
+            const Deal& deal = (*deals)[plane];
+            words.push_back(count_words(machine, *layer, deal, first, sparse_slots,
+                                        data->order + int64_t(plane) * layer->channels,
+                                        data->nonzeros + plane * plane_size));
+        }
+        for (int plane = 0; plane < layer->planes; ++plane)
+            found.emplace_back(*layer, words[plane], (*deals)[plane].depth[1] == 0);
+        behind = place_from_end(SPARSE_AHEAD);
+    }
+
+    // The word that many words before an image's last one.
+    Place place_from_end(int ahead) const {
+        for (int number = layer->height * layer->width - 1; number >= 0; --number)
+            for (int plane = layer->planes - 1; plane >= 0; --plane) {
+                if (!present(plane, 1)) continue;
+                const int count = found[plane].word_count(number);
+                if (ahead < count) return {number, plane, count - 1 - ahead};
+                ahead -= count;
+            }
+        return {};
+    }
+
+    bool present(int plane, int pool) const {
+        return plane == layer->planes - 1 || (*deals)[plane].depth[pool] > 0;
+    }
+
+    void pixels(int image) {
+        const int slots = machine.slots, count = layer->height * layer->width;
+        int64_t at = int64_t(image) * count * sparse_slots;
+        for (int row = 0; row < layer->height; ++row)
+            for (int column = 0; column < layer->width; ++column, at += sparse_slots) {
+                Cycle latest = LONG_AGO;
+                const int number = row * layer->width + column;
+                for (int a = 0; a < machine.dense_arrays; ++a) latest = std::max(latest, dense(a, row, column, number == count - 1));
+                for (int plane = 0; plane < layer->planes; ++plane) {
+                    if (!present(plane, 1)) continue;
+                    const Phases& phase = found[plane];
+                    for (int s = 0; s < sparse_slots; ++s) {
+                        const Cycle first = std::max(closed[machine.dense_arrays + s / slots] + 1,
+                                                     waiting[s] + phase.skipped[at + s] + 1);
+                        if (number == behind.pixel && plane == behind.plane)
+                            ahead[s] = found[plane].taken(image, behind, s, first, waiting[s]);
+                        popping[s] = first + phase.length[at + s];
+                        if (phase.pops[at + s]) activity.sparse(first + 1, popping[s] + 1);
+                        waiting[s] = first + phase.behind[at + s];
+                    }
+                    for (int a = 0; a < machine.sparse_arrays; ++a) {
+                        Cycle done = popping[a * slots];
+                        for (int s = 1; s < slots; ++s) done = std::max(done, popping[a * slots + s]);
+                        Cycle& before = closed[machine.dense_arrays + a];
+                        before = plane == layer->planes - 1 ? close(done, before) : done;
+                        latest = std::max(latest, before);
+                    }
+                }
+                for (int a = machine.dense_arrays; a < arrays; ++a) latest = std::max(latest, closed[a]);
+                room[pixel % room.size()] = outputs.join(latest + machine.psum, number == count - 1);
+                ++pixel;
+            }
+        for (int a = machine.dense_arrays; a < arrays; ++a)
+            for (int s = 0; s < slots; ++s)
+                if (behind.pixel >= 0)
+                    walked[a] = std::max(walked[a], ahead[(a - machine.dense_arrays) * slots + s] + 1 + REGISTER);
+    }
+
+    // A dense array's pixel: when it is closed.
+    Cycle dense(int array, int row, int column, bool last) {
+        Cycle start = std::max(closed[array] + 1, ready_dense[array]);
+        int operands = 0, real = 0;
+        for (int plane = 0; plane < layer->planes; ++plane) {
+            if (!present(plane, 0)) continue;
+            const int channels = (*deals)[plane].depth[0];
+            const Taps taps(*layer, channels == 0, row, column);
+            real += channels * taps.count();
+            for (int tap = 0; tap < taps.count(); ++tap)
+                for (int begin = 0; begin < std::max(1, channels); begin += machine.turn_rows) {
+                    operands += std::max(1, std::min(channels - begin, machine.turn_rows));
+                    ends[array].push(start + operands - 1);
+                }
+        }
+        const Cycle done = start + operands - 1;
+        closed[array] = close(done, closed[array]);
+        if (real) activity.dense(start + 1, start + real - 1);
+        if (real == operands) activity.dense(closed[array] + 1, closed[array] + 1);
+        ends[array].moved(closed[array]);
+        if (last) walked[array] = std::max(walked[array], ends[array].earliest() + 1 + REGISTER);
+        return closed[array];
+    }
+
+    // A pixel is finished in cycle `done`; when it finds a place in the queue. `before`: when the array's last one did.
+    Cycle close(Cycle done, Cycle before) {
+        const int size = int(room.size());
+        const Cycle own = pixel >= machine.psum_depth ? room[(pixel - machine.psum_depth) % size] + ROOM : LONG_AGO;
+        const Cycle next = pixel >= machine.psum_depth - 1 ? room[(pixel - machine.psum_depth + 1) % size] + ROOM : LONG_AGO;
+        Cycle when = std::max(done, own);
+        if (when != before + 1) when = std::max(when, next);
+        if (when > done) activity.blocked(done, when - 1);
+        return when;
+    }
+
+    // When the last `DENSE_AHEAD` + 1 words were used up.
+    struct Ends {
+        Cycle times[DENSE_AHEAD + 1] = {LONG_AGO, LONG_AGO, LONG_AGO};
+        void push(Cycle when) {
+            for (int i = 0; i < DENSE_AHEAD; ++i) times[i] = times[i + 1];
+            times[DENSE_AHEAD] = when;
+        }
+        void moved(Cycle when) { times[DENSE_AHEAD] = when; }
+        Cycle earliest() const { return times[0]; }
+    };
+
+    const Machine& machine;
+    Outputs& outputs;
+    Activity& activity;
+    const int arrays, sparse_slots;
+    const Layer* layer = nullptr;
+    const std::vector<Deal>* deals = nullptr;
+    const Data* data = nullptr;
+    bool prepared = false;
+    std::vector<Words> words;
+    std::vector<Phases> found;
+    Place behind;               // the word that is taken before a slot's walker gives an image's last one
+    std::vector<Ends> ends;
+    std::vector<Cycle> waiting, popping, ahead, closed, walked, ready_dense;
+    std::vector<Cycle> room;  // when the sums of a pixel were joined
+    int64_t pixel = 0;
+};
