@@ -128,9 +128,10 @@ class AddressGenerator(wiring.Component):
         first_row = Signal.like(begin_row)
 
         dense = Signal.like(layer.channels)
+        # Constant in a command or a slot, but too deep to be seen in every step. `mirrored`: `pool_slot` from the end.
         pool_slots = Signal(range(max(dense_slots, config.sparse_slots) + 1))
         pool_end = Signal.like(layer.channels)
-        # Constant in a command, but too deep to be seen in every step.
+        mirrored = Signal.like(pool_slot)
         next_dense = Signal.like(dense)
         last_beat = Signal.like(beats)
         chunks_end = Signal.like(chunk)
@@ -150,8 +151,7 @@ class AddressGenerator(wiring.Component):
         last_slot = Signal()
         m.d.comb += [
             pool_slots.eq(Mux(in_sparse, config.sparse_slots, dense_slots)),
-            pool_end.eq(Mux(in_sparse, layer.channels, dense)),
-            position.eq(line + Mux(index[0], pool_slots - 1 - pool_slot, pool_slot)),
+            position.eq(line + Mux(index[0], mirrored, pool_slot)),
             next_line.eq(line + pool_slots),
             missing.eq((is_weights | is_acts) & (position >= pool_end)),
             last_chunk.eq(chunk == chunks_end),
@@ -171,6 +171,8 @@ class AddressGenerator(wiring.Component):
                 slot.eq(Mux(no_dense, dense_slots, 0)),
                 in_sparse.eq(no_dense),
                 pool_slot.eq(0),
+                mirrored.eq(Mux(no_dense, config.sparse_slots, dense_slots) - 1),
+                pool_end.eq(Mux(no_dense, layer.channels, next_dense)),
                 index.eq(0),
                 line.eq(0),
                 group_line.eq(0),
@@ -203,10 +205,13 @@ class AddressGenerator(wiring.Component):
                 m.d.comb += [row_step.eq(1), walk_end.eq(run_end)]
             with m.If(slot_end):
                 next_begin = Mux(next_in_sparse, dense, 0)
+                same_pool = in_sparse == next_in_sparse
                 m.d.sync += [
                     slot.eq(slot + 1),
                     in_sparse.eq(next_in_sparse),
-                    pool_slot.eq(Mux(in_sparse == next_in_sparse, pool_slot + 1, 0)),
+                    pool_slot.eq(Mux(same_pool, pool_slot + 1, 0)),
+                    mirrored.eq(Mux(same_pool, mirrored - 1, config.sparse_slots - 1)),
+                    pool_end.eq(Mux(next_in_sparse, layer.channels, dense)),
                     index.eq(0),
                     line.eq(next_begin),
                     group_line.eq(next_begin),

@@ -53,7 +53,8 @@ class JobScheduler(wiring.Component):
     finished : Out(1)
         All jobs of the layer are finished; 1 until ``start``.
 
-    Latency: 1 cycle from the end of a load to the job. Reset: finished.
+    Latency: from the end of a load to the job 1 cycle for weights, 2 for activations; a job every second cycle at most.
+    Reset: finished.
     """
 
     def __init__(self, config: Config):
@@ -114,12 +115,15 @@ class JobScheduler(wiring.Component):
         pending = Signal()
         ready = Signal()
         last_image = Signal()
+        all_sent = Signal()
+        acts_there = Signal()  # there is a next job with its activations; known a cycle late, so not right behind a job
+        m.d.sync += acts_there.eq(pending & (loaded_items > Mux(resident, image, item)) & ~all_sent & ~self.start)
         m.d.comb += [
             pending.eq((tile != self.tiles) & ~self.finished),
             last_image.eq(image == images_end),
             self.waits_weights.eq(pending & (weights_ready == 0)),
-            self.waits_acts.eq(pending & ~self.waits_weights & (loaded_items <= Mux(resident, image, item))),
-            ready.eq(pending & ~self.waits_weights & ~self.waits_acts),
+            self.waits_acts.eq(pending & ~self.waits_weights & ~acts_there),
+            ready.eq(acts_there & (weights_ready != 0)),
             self.act_low.eq(issued_items < item + IMAGES_AHEAD),
             self.acts_complete.eq(loaded_items >= self.images),
             self.loading.eq((issued_items != loaded_items) | (weights_coming != 0)),
@@ -132,7 +136,6 @@ class JobScheduler(wiring.Component):
         # A job goes to every array; arrays that were free earlier have it already.
         sent = Signal(arrays)
         sending = Signal(arrays)
-        all_sent = Signal()
         uses_up = Signal()  # this job is the last one with its weights
         m.d.comb += [all_sent.eq((sent | sending).all()), uses_up.eq(all_sent & (last_image | self.image_weights))]
         m.d.sync += [

@@ -82,16 +82,19 @@ class Loader(wiring.Component):
         m.submodules.tags = tags = fifo.SyncFIFOBuffered(width=tag_layout.size, depth=self.OUTSTANDING)
         m.submodules.turns = turns = CornerTurns(config)
 
-        # Requests: remember the tag, send the read unless the word is known to be zero.
+        # Requests: remember the tag, send the read unless the word is known to be zero. The register keeps the tags'
+        # level from the address generator.
+        m.submodules.asked = asked = StreamRegister(self.requests.payload.shape())
+        wiring.connect(m, wiring.flipped(self.requests), asked.source)
         m.submodules.reads = reads = StreamRegister(ADDRESS_BITS)
         wiring.connect(m, reads.sink, wiring.flipped(self.reads))
-        request = self.requests.payload
+        request = asked.sink.payload
         m.d.comb += [
             reads.source.payload.eq(request.address),
-            reads.source.valid.eq(self.requests.valid & ~request.tag.zero & tags.w_rdy),
-            self.requests.ready.eq(tags.w_rdy & (request.tag.zero | reads.source.ready)),
+            reads.source.valid.eq(asked.sink.valid & ~request.tag.zero & tags.w_rdy),
+            asked.sink.ready.eq(tags.w_rdy & (request.tag.zero | reads.source.ready)),
             tags.w_data.eq(request.tag.as_value()),
-            tags.w_en.eq(self.requests.valid & self.requests.ready),
+            tags.w_en.eq(asked.sink.valid & asked.sink.ready),
         ]
 
         # Answers, in order. Registers keep what takes them away from the memory port and the tags' memory.

@@ -1,6 +1,6 @@
 """The walk of a MAP: which memory words to read, in the order of the output words, and what to do with each."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -115,10 +115,17 @@ class MapWalk(wiring.Component):
 
         channel = Cat(lane, tile)
         offset = Signal.like(position)
-        chunk = Cat(beat[:split], offset[chunk_bits:])  # number of the 16 pixels in the plane
+        # Codes: number of the 16 pixels in the plane, and its low bits by step of the output word
+        place_chunk = Cat(Const(0, split), position[chunk_bits:])
+        beat_chunk = Cat(beat[:split], (beat >> split)[chunk_bits:])
         chunks = Signal(range(config.max_size**2 // WORD_NIBBLES + 2))
         last_chunk = Signal.like(chunks)
-        m.d.sync += [chunks.eq((pixels + WORD_NIBBLES - 1) >> 4), last_chunk.eq(chunks - 1)]
+        chunks_left = Signal.like(chunks)  # seen a step late, but a word's first step is never missing
+        m.d.sync += [
+            chunks.eq((pixels + WORD_NIBBLES - 1) >> 4),
+            last_chunk.eq(chunks - 1),
+            chunks_left.eq(last_chunk - place_chunk),
+        ]
         dummy = Signal()  # there is no such channel
         missing = Signal()  # the plane ends before this part of the word
         zero = Signal()
@@ -131,14 +138,15 @@ class MapWalk(wiring.Component):
             word_end.eq(dummy | (end_beat == final_beat)),
         ]
         single = Signal()
-        m.d.sync += single.eq(line_words == 1)
+        bottom = Signal()  # MEAN: of the last lines; seen a step late, but not used before the third one of a word
+        m.d.sync += [single.eq(line_words == 1), bottom.eq(position + 2 == settings.height)]
         with m.Switch(work):
             with m.Case(Work.CODES):
-                m.d.comb += [offset.eq(position | beat >> split), missing.eq(chunk >= chunks)]
+                m.d.comb += [offset.eq(position | beat >> split), missing.eq(beat_chunk > chunks_left)]
             with m.Case(Work.MEAN):  # two words of a line and those below them; if a line is one word, four lines
                 m.d.comb += [
                     offset.eq((position | Mux(single, beat & 2, beat[1])) + Mux(beat[0], line_words, 0)),
-                    missing.eq(single & beat[1] & (position + 2 == settings.height)),
+                    missing.eq(single & beat[1] & bottom),
                 ]
             with m.Default():
                 m.d.comb += offset.eq(position)
@@ -157,7 +165,7 @@ class MapWalk(wiring.Component):
             given.half.eq(Mux(work == Work.MEAN, beat[0], half)),
             given.begin.eq(zero | (place == 0)),
             given.end.eq(zero | (place == config.chunk_words - 1)),
-            given.tail.eq(Mux(settings.codes, chunk == last_chunk, plane_end)),
+            given.tail.eq(Mux(settings.codes, (place_chunk | beat_chunk) == last_chunk, plane_end)),
             given.high.eq(again),
             given.part.eq((beat & (1 << split) - 1) << 2),
             given.channel.eq(channel),
@@ -171,6 +179,15 @@ class MapWalk(wiring.Component):
         next_image = image_base + settings.image_stride
         lanes_end = Signal()
         walk_end = Signal()
+        # Of the outer loops; seen a step late, but they move on at the last lane only
+        last_of_plane = Signal()
+        last_of_tile = Signal()
+        last_tile = Signal()
+        m.d.sync += [
+            last_of_plane.eq(plane_end),
+            last_of_tile.eq(image == last_image),
+            last_tile.eq(Cat(Const(config.lanes - 1, lane.shape()), tile) + 1 >= settings.channels),
+        ]
         m.d.comb += lanes_end.eq(issue & word_end & (lane == config.lanes - 1))
         with m.If(issue):
             m.d.sync += beat.eq(end_beat + 1)
@@ -198,12 +215,12 @@ class MapWalk(wiring.Component):
                     m.d.sync += again.eq(both & ~again)
                     with m.If(~both | again):
                         m.d.sync += position.eq(position + ((final_beat + 1) >> split))
-        with m.If(lanes_end & plane_end):
+        with m.If(lanes_end & last_of_plane):
             m.d.sync += [word.eq(0), position.eq(0), column.eq(0), half.eq(0), again.eq(0)]
             m.d.sync += [image.eq(image + 1), image_base.eq(next_image), channel_base.eq(next_image)]
-            with m.If(image == last_image):
+            with m.If(last_of_tile):
                 m.d.sync += [image.eq(0), image_base.eq(next_tile), channel_base.eq(next_tile), tile.eq(tile + 1)]
-                m.d.comb += walk_end.eq(channel + 1 >= settings.channels)
+                m.d.comb += walk_end.eq(last_tile)
 
         with m.FSM() as fsm:
             with m.State("IDLE"):

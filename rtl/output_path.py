@@ -102,7 +102,6 @@ class OutputPath(wiring.Component):
             m.submodules[name] = ResetInserter(self.start)(part)
             return part
 
-        groups = register("groups", post.groups.payload.shape())
         places = register("places", place_layout(config))
         placed = register("placed", placed_word(config))
         summed = register("summed", placed_word(config))
@@ -110,7 +109,6 @@ class OutputPath(wiring.Component):
         # Partial sums to words
         connect(m, flipped(self.psums), post.psums)
         connect(m, flipped(self.param_writes), post.param_writes)
-        connect(m, post.groups, groups.source)
         m.d.comb += [
             post.mode.eq(settings.mode),
             post.param_half.eq(settings.param_half),
@@ -118,11 +116,11 @@ class OutputPath(wiring.Component):
             turn.wide.eq(settings.mode.wide),
             turn.raw.eq(settings.mode.raw),
             turn.pixels.eq(settings.pixels),
-            turn.groups.payload.eq(groups.sink.payload),
-            packer.groups.payload.eq(groups.sink.payload),
-            turn.groups.valid.eq(groups.sink.valid & ~weights),
-            packer.groups.valid.eq(groups.sink.valid & weights),
-            groups.sink.ready.eq(Mux(weights, packer.groups.ready, turn.groups.ready)),
+            turn.groups.payload.eq(post.groups.payload),
+            packer.groups.payload.eq(post.groups.payload),
+            turn.groups.valid.eq(post.groups.valid & ~weights),
+            packer.groups.valid.eq(post.groups.valid & weights),
+            post.groups.ready.eq(Mux(weights, packer.groups.ready, turn.groups.ready)),
         ]
 
         # Every word gets its place

@@ -1,12 +1,14 @@
 """Requantises partial sums to INT16, or passes them on as INT32."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Array, Cat, Module, Mux, ResetInserter, Signal, signed, unsigned
+from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from . import payloads
 from .config import COUNT_BITS, MULTIPLIER_BITS, OUT_BITS, SHIFT_BITS, WEIGHT_BITS, WORD_NIBBLES, Config
+
+QUEUE = 16  #: groups in the stages and behind them: more than `PostProcessor.LATENCY`
 
 OUT_MAX = (1 << OUT_BITS - 1) - 1
 OUT_MIN = -(1 << OUT_BITS - 1)
@@ -54,11 +56,11 @@ class PostProcessor(wiring.Component):
     start : In(1)
         Strobe: the next psum is the first of output tile 0; drops what is in flight.
 
-    Timing: latency `LATENCY` from a psum's group to `groups`, initiation interval 1 group. A stall of `groups` stops
-    all stages. After reset as after `start` with half 0; the parameters' reset state is 0.
+    Timing: latency `LATENCY` from a psum's group to `groups`, initiation interval 1 group. While `groups` stalls, what
+    is on its way goes to the queue. After reset as after `start` with half 0; the parameters' reset state is 0.
     """
 
-    LATENCY = 5  #: cycles: select and parameter read, multiply, round, shift, bias and saturate
+    LATENCY = 8  #: cycles: select and parameter read, operands, multiply, round, shift; 3 through the queue
 
     def __init__(self, config: Config):
         self._config = config
@@ -92,8 +94,23 @@ class PostProcessor(wiring.Component):
         write = memory.write_port()
         read = memory.read_port()
 
-        advance = Signal()  # all stages move
-        m.d.comb += advance.eq(~self.groups.valid | self.groups.ready)
+        # The stages never stop, since a stall would have to reach all of them and the psum queues in one cycle: a group
+        # enters when the queue behind the stages has a place for it.
+        m.submodules.queue = queue = ResetInserter(self.start)(
+            fifo.SyncFIFOBuffered(width=self.groups.payload.shape().size, depth=QUEUE)
+        )
+        used = Signal(range(QUEUE + 1))
+        room = Signal()
+        take = Signal()  # a group enters; where none does, the multipliers' operands stay
+        given = Signal()
+        m.d.comb += [
+            take.eq(room & self.psums.valid),
+            given.eq(self.groups.valid & self.groups.ready),
+            self.groups.valid.eq(queue.r_rdy),
+            self.groups.payload.eq(queue.r_data),
+            queue.r_en.eq(self.groups.ready),
+        ]
+        m.d.sync += [used.eq(used + take - given), room.eq(used < QUEUE - 1)]
 
         # Parameters from memory
         m.d.comb += [
@@ -106,13 +123,13 @@ class PostProcessor(wiring.Component):
         group = Signal(range(groups))
         pixel = Signal(COUNT_BITS)
         tile_row = Signal(range(2 * rows))
+        next_group = Signal.like(group)
         last_group = Signal()
         m.d.comb += [
-            last_group.eq(group == (groups >> self.mode.wide) - 1),
-            self.psums.ready.eq(advance & last_group),
+            next_group.eq(Mux(take, Mux(last_group, 0, group + 1), group)),
+            self.psums.ready.eq(room & last_group),
         ]
-        with m.If(self.psums.valid & advance):
-            m.d.sync += group.eq(Mux(last_group, 0, group + 1))
+        m.d.sync += [group.eq(next_group), last_group.eq(next_group == (groups >> self.mode.wide) - 1)]
         with m.If(self.psums.valid & self.psums.ready):
             m.d.sync += pixel.eq(pixel + 1)
             with m.If(pixel == self.tile_pixels - 1):
@@ -122,27 +139,30 @@ class PostProcessor(wiring.Component):
         # Groups of the psum: in mode wide, the low digits of 16 channels, then their high digits
         digit_bit = (WORD_NIBBLES // lanes).bit_length() - 1
         low_group = Signal(range(groups))
-        m.d.comb += low_group.eq(Mux(self.mode.wide, Cat(group[:digit_bit], 0, group[digit_bit:-1]), group))
+        low_next = Mux(self.mode.wide, Cat(next_group[:digit_bit], 0, next_group[digit_bit:-1]), next_group)
+        m.d.sync += low_group.eq(low_next)
 
         # Stage 1: read the parameters, pick the group's psums
         valid_read = Signal()
+        valid_operands = Signal()
         valid_product = Signal()
         valid_rounded = Signal()
         valid_shifted = Signal()
-        m.d.comb += [read.addr.eq(tile_row | group), read.en.eq(advance)]
-        with m.If(advance):
-            m.d.sync += [
-                valid_read.eq(self.psums.valid),
-                valid_product.eq(valid_read),
-                valid_rounded.eq(valid_product),
-                valid_shifted.eq(valid_rounded),
-                self.groups.valid.eq(valid_shifted),
-            ]
+        m.d.comb += [read.addr.eq(tile_row | group), read.en.eq(take)]
+        made = Signal(self.groups.payload.shape())
+        m.d.comb += [queue.w_en.eq(valid_shifted), queue.w_data.eq(made)]
+        m.d.sync += [
+            valid_read.eq(take),
+            valid_operands.eq(valid_read),
+            valid_product.eq(valid_operands),
+            valid_rounded.eq(valid_product),
+            valid_shifted.eq(valid_rounded),
+        ]
         with m.If(self.start):
-            m.d.sync += [group.eq(0), pixel.eq(0), tile_row.eq(Mux(self.param_half, rows, 0))]
-            m.d.sync += [
-                flag.eq(0) for flag in (valid_read, valid_product, valid_rounded, valid_shifted, self.groups.valid)
-            ]
+            m.d.comb += next_group.eq(0)
+            m.d.sync += [pixel.eq(0), tile_row.eq(Mux(self.param_half, rows, 0))]
+            stages = (valid_read, valid_operands, valid_product, valid_rounded, valid_shifted)
+            m.d.sync += [signal.eq(0) for signal in (*stages, used, room)]
 
         rounding = Signal(1 << SHIFT_BITS)
         shift = Signal(SHIFT_BITS)
@@ -150,7 +170,9 @@ class PostProcessor(wiring.Component):
         m.d.comb += rounding.eq((1 << shift) >> 1)
 
         for lane in range(lanes):
+            picked = Signal(signed(psum_bits), name=f"picked_{lane}")
             psum = Signal(signed(psum_bits), name=f"psum_{lane}")
+            bias = Signal(signed(OUT_BITS), name=f"bias_{lane}")
             multiplier = Signal(unsigned(MULTIPLIER_BITS), name=f"multiplier_{lane}")
             product = Signal(signed(product_bits), name=f"product_{lane}")
             product_bias = Signal(signed(OUT_BITS), name=f"product_bias_{lane}")
@@ -164,32 +186,38 @@ class PostProcessor(wiring.Component):
             low = Signal(signed(config.acc_bits), name=f"low_{lane}")
             high = Signal(signed(config.acc_bits), name=f"high_{lane}")
             m.d.comb += [
-                low.eq(Cat(choices).word_select(low_group, config.acc_bits)),
-                high.eq(Mux(self.mode.wide, Cat(high_choices).word_select(group[:-1], config.acc_bits), 0)),
+                low.eq(Array(choices)[low_group]),
+                high.eq(Mux(self.mode.wide, Array(high_choices)[group[:-1]], 0)),
             ]
 
-            with m.If(advance):
+            with m.If(take):
                 # Stage 1
-                m.d.sync += psum.eq(low + (high << WEIGHT_BITS))
-                # Stage 2: multiply
-                m.d.sync += product.eq(psum * multiplier)
-                m.d.sync += product_bias.eq(Mux(self.mode.raw, 0, read.data[lane].bias))
-                # Stage 3: round
-                m.d.sync += rounded.eq(product + rounding)
-                m.d.sync += rounded_bias.eq(product_bias)
-                # Stage 4: shift
-                m.d.sync += shifted.eq(rounded >> shift)
-                m.d.sync += shifted_bias.eq(rounded_bias)
-                # Stage 5: bias, saturate
-                with m.If(self.mode.raw):
-                    m.d.sync += self.groups.payload[lane].eq(shifted)
-                with m.Elif(total > OUT_MAX):
-                    m.d.sync += self.groups.payload[lane].eq(OUT_MAX)
-                with m.Elif(total < OUT_MIN):
-                    m.d.sync += self.groups.payload[lane].eq(OUT_MIN)
-                with m.Else():
-                    m.d.sync += self.groups.payload[lane].eq(total)
-            m.d.comb += multiplier.eq(Mux(self.mode.raw, 1, read.data[lane].multiplier))
+                m.d.sync += picked.eq(low + (high << WEIGHT_BITS))
+            with m.If(valid_read):
+                # Stage 2: operands, straight from registers to the multiplier
+                m.d.sync += psum.eq(picked)
+                m.d.sync += multiplier.eq(Mux(self.mode.raw, 1, read.data[lane].multiplier))
+                m.d.sync += bias.eq(Mux(self.mode.raw, 0, read.data[lane].bias))
+            m.d.sync += [
+                # Stage 3: multiply
+                product.eq(psum * multiplier),
+                product_bias.eq(bias),
+                # Stage 4: round
+                rounded.eq(product + rounding),
+                rounded_bias.eq(product_bias),
+                # Stage 5: shift
+                shifted.eq(rounded >> shift),
+                shifted_bias.eq(rounded_bias),
+            ]
+            # Into the queue: bias, saturate
+            with m.If(self.mode.raw):
+                m.d.comb += made[lane].eq(shifted)
+            with m.Elif(total > OUT_MAX):
+                m.d.comb += made[lane].eq(OUT_MAX)
+            with m.Elif(total < OUT_MIN):
+                m.d.comb += made[lane].eq(OUT_MIN)
+            with m.Else():
+                m.d.comb += made[lane].eq(total)
             m.d.comb += total.eq(shifted + shifted_bias)
 
         return m

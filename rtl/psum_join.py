@@ -54,10 +54,9 @@ class PsumJoin(wiring.Component):
         for psums in self.array_psums:
             m.d.comb += psums.ready.eq(all_valid & free)
 
-        # Output register
+        # Output register; what it takes while not all are valid means nothing, but needs no second wide enable
         with m.If(free):
             m.d.sync += self.psums.valid.eq(all_valid)
-        with m.If(all_valid & free):
             for lane in range(self._config.lanes):
                 m.d.sync += self.psums.payload[lane].eq(sum(psums.payload[lane] for psums in self.array_psums))
 

@@ -80,6 +80,7 @@ class World:
         self.weights_planned = self.weights_before + layer.weight_loads + following.weight_loads
         self.acts_issued = self.acts_loaded = 0
         self.sent, self.done = [0] * arrays, [0] * arrays
+        self.has_acts = False
         for _ in range(4000):
             await self.cycle(layer, template, depth)
             if min(self.done) == layer.jobs:
@@ -93,6 +94,8 @@ class World:
     async def cycle(self, layer, template, depth):
         ctx, device, arrays = self.ctx, self.device, range(self.config.arrays)
         self.check(layer)
+        job = min(self.sent)
+        loaded = self.acts_loaded > layer.acts_of(job)
         pulses = {
             "acts_issued": self.acts_issued < layer.act_loads and self.get("act_free") and self.chance(),
             "weights_issued": self.weights_issued < self.weights_planned and self.get("weight_free") and self.chance(),
@@ -110,6 +113,7 @@ class World:
                 self.check_job(layer, template, depth, n, ctx.get(device.jobs[n].payload))
                 self.sent[n] += not working[n] or ends[n]
         await ctx.tick()
+        self.has_acts = loaded and min(self.sent) == job  # a cycle late, and never in the cycle behind a job
         for name, value in pulses.items():
             setattr(self, name, getattr(self, name) + value)
         self.done = [self.done[n] + ends[n] for n in arrays]
@@ -121,7 +125,7 @@ class World:
         job = min(self.sent)  # the first one that some array lacks
         pending = job < layer.jobs
         has_weights = pending and self.weights_loaded - self.weights_before > layer.weights_of(job)
-        has_acts = pending and self.acts_loaded > layer.acts_of(job)
+        has_acts = pending and self.has_acts
         assert self.get("waits_weights") == (pending and not has_weights)
         assert self.get("waits_acts") == (has_weights and not has_acts)
         for n, jobs in enumerate(self.device.jobs):
