@@ -32,16 +32,16 @@ class Place:
         }
 
 
-def count_values(pixels: int) -> dict[str, int]:
+def count_values(pixels: int, sparse_share: float = SPARSE_SHARE) -> dict[str, int]:
     """What the sparsity detector needs for a plane with ``pixels`` counted pixels of all images."""
     return {
-        "SPARSE_COUNT": int((1 - SPARSE_SHARE) * pixels),
+        "SPARSE_COUNT": int((1 - sparse_share) * pixels),
         "SHIFTS.count": count_shift(pixels),
     }
 
 
-def shape_values(shape: LayerShape, buffers: Buffers) -> dict[str, int]:
-    """Sizes, and use of the buffers."""
+def shape_values(shape: LayerShape, buffers: Buffers, sparse_share: float = SPARSE_SHARE) -> dict[str, int]:
+    """Sizes, use of the buffers, and from which share of zeros on a channel is sparse."""
     return {
         "MODE.kernel3": int(shape.taps == 9),
         "MODE.two_planes": int(shape.two_planes),
@@ -53,7 +53,7 @@ def shape_values(shape: LayerShape, buffers: Buffers) -> dict[str, int]:
         "IMAGES": shape.images,
         "BUFFERS.slot_channels": buffers.slot_channels,
         "BUFFERS.images": buffers.images,
-        **count_values(shape.images * shape.in_pixels),
+        **count_values(shape.images * shape.in_pixels, sparse_share),
     }
 
 
@@ -70,16 +70,18 @@ def conv_values(
     constants: tuple[int, int, int] | None = None,
     residual: tuple[Place, int, int] | None = None,
     statistics: int | None = None,
+    sparse_share: float = SPARSE_SHARE,
     **flags: bool,
 ) -> dict[str, int]:
     """All values of a CONV.
 
     ``table`` and ``params`` are addresses; ``constants``: (address, stride from image to image, shift) makes the
-    activations INT16 planes; ``residual``: (place, multiplier, shift); ``statistics`` an address. ``flags``: other
-    fields of MODE (signed_acts, halo_top, halo_bottom, image_weights, scan, update).
+    activations INT16 planes; ``residual``: (place, multiplier, shift); ``statistics`` an address; ``sparse_share``:
+    share of zeros from which on policy threshold calls a channel sparse. ``flags``: other fields of MODE (signed_acts,
+    halo_top, halo_bottom, image_weights, scan, update).
     """
     values = {
-        **shape_values(shape, buffers),
+        **shape_values(shape, buffers, sparse_share),
         **{f"MODE.{name}": int(flag) for name, flag in flags.items()},
         "MODE.output": int(output),
         "SHIFTS.requantise": requantise_shift,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from sqdm.compiler.buffers import choose
-from sqdm.compiler.conv_descriptor import Place, conv_values
+from sqdm.compiler.conv_descriptor import SPARSE_SHARE, Place, conv_values
 from sqdm.compiler.host import NetworkHost
 from sqdm.compiler.program import Builder, Region
 from sqdm.compiler.rows import over_rows, row_weights
@@ -13,7 +13,7 @@ from sqdm.compiler.tensors import Tensor
 from sqdm.errors import UserError
 from sqdm.golden import layout
 from sqdm.golden.detector import assign_channels, count_shift
-from sqdm.golden.formats import INT4, UINT4, WEIGHT_LIMIT
+from sqdm.golden.formats import INT4, INT8, UINT4, UINT8, WEIGHT_LIMIT
 from sqdm.golden.layers import Layer, layers
 from sqdm.golden.layout import LayerShape
 from sqdm.rtl.config import Config
@@ -21,27 +21,44 @@ from sqdm.rtl.descriptor import Kind, Output
 from sqdm.rtl.registers import Policy
 
 
-def network_layers(all_4bit: bool) -> dict[str, Layer]:
-    """The accelerator's layers by name; with ``all_4bit`` the same shapes, activations and weights of 4 bits.
+def network_layers(bits: int | None = None) -> dict[str, Layer]:
+    """The accelerator's layers by name; with ``bits`` the same shapes, all activations and weights of 4 or 8 bits.
 
     The first layer has one input channel, which would keep a single slot busy: the host writes the nine neighbours of
     each pixel as channels (`host.unfold`), and it becomes a 1x1 convolution with the same products.
     """
     found = {layer.name: layer for layer in layers()}
     found["conv_in"] = replace(found["conv_in"], C=found["conv_in"].kernel ** 2, kernel=1)
-    if all_4bit:
-        found = {n: replace(one, act=INT4 if one.act.signed else UINT4, weight_bits=4) for n, one in found.items()}
+    if bits is not None:
+        signed, unsigned = (INT4, UINT4) if bits == 4 else (INT8, UINT8)
+        found = {
+            name: replace(layer, act=signed if layer.act.signed else unsigned, weight_bits=bits)
+            for name, layer in found.items()
+        }
     return found
 
 
 class LayerBuilder:
-    """Adds convolutions for ``images`` images to ``builder``; ``layers`` by name, ``host`` supplies what may change."""
+    """Adds convolutions to ``builder``; ``layers`` by name, ``host`` supplies what may change and knows the images.
 
-    def __init__(self, builder: Builder, host: NetworkHost, layers: dict[str, Layer]):
+    ``sparse_share``: share of zeros from which on policy threshold calls a channel sparse; ``sort``: the detector
+    renews the tables of layers with static weights, otherwise they stay those of calibration.
+    """
+
+    def __init__(
+        self,
+        builder: Builder,
+        host: NetworkHost,
+        layers: dict[str, Layer],
+        sparse_share: float = SPARSE_SHARE,
+        sort: bool = True,
+    ):
         self.builder = builder
         self.config: Config = builder.config
         self.host = host
         self.layers = layers
+        self.sparse_share = sparse_share
+        self.sort = sort
 
     def shape(self, name: str) -> LayerShape:
         """The sizes of a layer as it runs: the last one, with a single output channel, over rows where that fits."""
@@ -67,7 +84,7 @@ class LayerBuilder:
 
         ``constants``: (region, stride from image to image) of INT16 activations, made for ``consumer`` (by default the
         layer itself); ``weights``: each image's own, otherwise the layer's are stored; ``residual`` and ``statistics``
-        as for `conv_values`. Static weights keep a table that every run renews; tables of products stay as they are.
+        as for `conv_values`. Static weights keep a table that runs renew if ``sort``; tables of products stay.
         """
         layer, shape, scalars = self.layers[name], self.shape(name), self.host.scalars
         buffers = choose(shape)
@@ -86,10 +103,11 @@ class LayerBuilder:
             constants=constants and (constants[0].address, constants[1], scalars.act_shift(consumer or name)),
             residual=residual,
             statistics=statistics,
+            sparse_share=self.sparse_share,
             signed_acts=layer.act.signed,
             halo_top=bool(shape.halo),
             image_weights=weights is not None,
-            update=weights is None,
+            update=self.sort and weights is None,
         )
         self.builder.add(name, Kind.CONV, values)
 
@@ -120,6 +138,7 @@ class LayerBuilder:
         """Address of the channel tables: what the detector would make of the calibration's non-zeros."""
         config, pixels = self.config, shape.images * shape.in_pixels
         shares = self.host.scalars.arrays[f"{name}/nonzeros"][-shape.planes :]
+        shares = np.broadcast_to(shares, (shape.planes, shares.shape[1]))  # a 4-bit layer at 8 bits has both planes
         content = []
         for plane in np.repeat(shares, shape.channels // shares.shape[1], axis=1):
             counts = np.round(plane * pixels).astype(np.int64)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from sqdm.compiler import attention
-from sqdm.compiler.conv_descriptor import Place
+from sqdm.compiler.conv_descriptor import SPARSE_SHARE, Place
 from sqdm.compiler.host import NetworkHost
 from sqdm.compiler.layer_builder import LayerBuilder, network_layers
 from sqdm.compiler.prefetch import allow_prefetch
@@ -51,16 +51,26 @@ class NetworkProgram(Program):
 
 
 def compile_network(
-    arrays: dict[str, np.ndarray], images: int, config: Config, all_4bit: bool = False
+    arrays: dict[str, np.ndarray],
+    images: int,
+    config: Config,
+    bits: int | None = None,
+    sparse_share: float = SPARSE_SHARE,
+    sort: bool = True,
 ) -> NetworkProgram:
     """The program that evaluates the integer model ``arrays`` for ``images`` images on ``config``.
 
-    ``all_4bit``: the same shapes with every layer at 4-bit activations and weights, for timing; its results are
-    meaningless. UserError when the network or so many images do not fit.
+    ``bits``: the same shapes with every layer at 4-bit or 8-bit activations and weights, for timing; its results are
+    meaningless. ``sparse_share``: share of zeros, 0..1, from which on policy threshold calls a channel sparse. Without
+    ``sort`` the channel tables stay those of calibration. UserError when the network or so many images do not fit.
     """
     if not 1 <= images <= config.max_images:
         raise UserError(f"images must be 1..{config.max_images} (max_images of {config.name}), not {images}")
-    work = _Network(arrays, images, config, all_4bit)
+    if bits not in (None, 4, 8):
+        raise UserError(f"bits must be 4 or 8, not {bits!r}")
+    if not 0 <= sparse_share <= 1:
+        raise UserError(f"sparse_share must be 0..1, not {sparse_share!r}")
+    work = _Network(arrays, images, config, network_layers(bits), sparse_share, sort)
     work.network()
     work.builder.descriptors = allow_prefetch(work.builder.descriptors, config)
     program = work.builder.finish()
@@ -75,12 +85,20 @@ def compile_network(
 class _Network:
     """Adds the network's layers in running order."""
 
-    def __init__(self, arrays: dict[str, np.ndarray], images: int, config: Config, all_4bit: bool):
+    def __init__(
+        self,
+        arrays: dict[str, np.ndarray],
+        images: int,
+        config: Config,
+        layers: dict[str, Layer],
+        sparse_share: float,
+        sort: bool,
+    ):
         self.images = images
-        self.layers = network_layers(all_4bit)
+        self.layers = layers
         self.builder = Builder(config)
         self.host = NetworkHost(arrays, images, config)
-        self.add = LayerBuilder(self.builder, self.host, self.layers)
+        self.add = LayerBuilder(self.builder, self.host, self.layers, sparse_share, sort)
         over_rows = self.add.shape("conv_out").halo  # then a pair of rows is a channel: one stride through an image
         self.tensors = Tensors(self.builder, images, [output_name(DECODER[-1])] if over_rows else ())
 

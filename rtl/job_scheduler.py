@@ -117,7 +117,7 @@ class JobScheduler(wiring.Component):
         last_image = Signal()
         all_sent = Signal()
         acts_there = Signal()  # there is a next job with its activations; known a cycle late, so not right behind a job
-        m.d.sync += acts_there.eq(pending & (loaded_items > Mux(resident, image, item)) & ~all_sent & ~self.start)
+        m.d.sync += acts_there.eq(pending & (loaded_items > Mux(resident, image, item)) & ~all_sent)
         m.d.comb += [
             pending.eq((tile != self.tiles) & ~self.finished),
             last_image.eq(image == images_end),

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from sqdm.compiler.buffers import images_at_once
+from sqdm.compiler.conv_descriptor import SPARSE_SHARE
 from sqdm.compiler.network import compile_network
 from sqdm.errors import UserError
 from sqdm.golden import layers
@@ -83,16 +84,16 @@ class Batch:
         self.count = count = images.stop - images.start
         dense = dense_equivalent(config)
 
-        def device(config: Config, check: bool, all_4bit: bool = False, **options) -> NetworkDevice:
-            program = compile_network(arrays, count, config, all_4bit)
+        def device(config: Config, check: bool, bits: int | None = None, **options) -> NetworkDevice:
+            program = compile_network(arrays, count, config, bits, sparse_share, sort)
             return NetworkDevice(program, latency, on_build, check=check, **options)
 
-        check = options.pop("check")
+        check, sparse_share, sort = (options.pop(name) for name in ("check", "sparse_share", "sort"))
         self.main = device(config, check, **options)
         self.paused = device(config, check, policy=options["policy"])
         self.dense = device(dense, check)
         self.dense_paused = device(dense, False)
-        self.dense_4bit = device(dense, False, True)
+        self.dense_4bit = device(dense, False, 4)
 
     def devices(self) -> list[NetworkDevice]:
         """All of them."""
@@ -105,7 +106,8 @@ class RtlEngine(IntegerUNet):
     Parameters: ``arrays`` of the model; ``latency`` of the memory; ``on_build(message)``; ``policy`` that labels the
     channels; ``period``: the tables are sorted anew in every ``period``-th evaluation, >= 1, starting with the first;
     ``check`` compares everything that the accelerator writes with the golden machine; ``profile``: number of the
-    evaluation that runs once more with a pause after each descriptor, for the counters of each layer.
+    evaluation that runs once more with a pause after each descriptor, for the counters of each layer, -1 for none.
+    ``references``: whether dense references run; ``sparse_share`` and ``sort`` as of `compile_network`.
 
     The first `DENSE_RUNS` evaluations also run on the same arrays, all dense, the first one there once more with every
     layer in 4 bit. Raises `UserError` when a layer of the network does not fit. The accelerator's results are what
@@ -123,11 +125,15 @@ class RtlEngine(IntegerUNet):
         period: int = 1,
         check: bool = True,
         profile: int = 0,
+        references: bool = True,
+        sparse_share: float = SPARSE_SHARE,
+        sort: bool = True,
     ):
         super().__init__(arrays)
         if not 1 <= period < 1 << 16:
             raise UserError(f"period must be 1..65535, not {period!r}")
         self.profile = profile
+        self.dense_runs = DENSE_RUNS if references else 0
         self.zeros = ZeroRecord()
         self.evaluations = 0
         step = images_at_once(SIDE, SIDE, config)
@@ -141,6 +147,8 @@ class RtlEngine(IntegerUNet):
                 policy=policy,
                 period=period,
                 check=check,
+                sparse_share=sparse_share,
+                sort=sort,
             )
             for first in range(0, images, step)
         ]
@@ -163,9 +171,9 @@ class RtlEngine(IntegerUNet):
             batch.paused.memory[:] = batch.main.memory
             batch.paused.evaluate(*inputs, pause=True)
             batch.dense_paused.evaluate(*inputs, pause=True)
-        if self.evaluations < DENSE_RUNS:
+        if self.evaluations < self.dense_runs:
             batch.dense.evaluate(*inputs)
-        if self.evaluations == 0:
+        if self.evaluations == 0 and self.dense_runs:
             batch.dense_4bit.evaluate(*inputs)
         return batch.main.evaluate(*inputs)
 
@@ -184,8 +192,13 @@ class RtlEngine(IntegerUNet):
         runs = [run for batch in self.batches for run in batch.main.runs]
         return {name: sum(run.counters[name] for run in runs) for name in COUNTERS}
 
-    def cycles_dense(self, all_4bit: bool = False) -> int:
-        """Cycles of all evaluations with all arrays dense: those of one, which no data change, times their number."""
+    def cycles_dense(self, all_4bit: bool = False) -> int | None:
+        """Cycles of all evaluations with all arrays dense: those of one, which no data change, times their number.
+
+        None when no reference runs.
+        """
+        if not self.dense_runs:
+            return None
         references = [batch.dense_4bit if all_4bit else batch.dense for batch in self.batches]
         return self.evaluations * sum(reference.runs[0].counters["CYCLES"] for reference in references)
 

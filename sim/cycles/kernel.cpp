@@ -7,7 +7,7 @@ namespace {
 class ProgramRun {
 public:
     ProgramRun(const Machine& machine, bool pause)
-        : machine(machine), pause(pause), loader(machine), acts(machine, loader), outputs(machine),
+        : machine(machine), pause(pause), loader(machine), acts(machine, loader), outputs(machine, loader),
           arrays(machine, outputs, activity) {}
 
     void run(const Layer* layers, const Data* data, int count, int64_t* counters) {
@@ -57,13 +57,13 @@ private:
             activity.set(Activity::DETECTING, start + 1, sorted);
             prepare = sorted + 1;
         }
+        if (behind_map && images_reused) run.begins_behind_map();
+        behind_map = false;
+        images_reused = run.reuses_images();
         const bool waits = owed;
-        Cycle begin = NEVER;
-        if (!waits) {
-            begin = std::max(prepare + 1, complete) + 1;
-            if (layer.residual) loader.yield(begin + 2, std::min(machine.residual_places, layer.residual_words));
-        }
-        const Cycle idle = run.prepare(prepare, begin);
+        Cycle begin = std::max(prepare + 1, complete) + 1;
+        outputs.begin(layer, waits ? begin + HOST : begin);
+        const Cycle idle = run.prepare(prepare, waits ? NEVER : begin);
         if (waits) begin = passes(prepare + 1, idle) + 1;
         const Cycle loaded = run.run(begin);
         const Cycle written = outputs.complete();
@@ -93,6 +93,7 @@ private:
         const Cycle written = outputs.complete();
         activity.set(Activity::DRAINING, outputs.last(), written - 1);
         complete = written;
+        behind_map = true;
         return start + 2;
     }
 
@@ -148,6 +149,7 @@ private:
     size_t sets = 0;
     Cycle complete = LONG_AGO;  // everything before is complete
     Cycle end = 0;
+    bool behind_map = false, images_reused = false;
     bool owed = false;          // the next barrier waits for the host
 };
 

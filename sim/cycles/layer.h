@@ -64,8 +64,7 @@ public:
         go = begin;
         started = true;
         arrays.begin(layer, deals, data);
-        outputs.begin(layer);
-        offered = begin + 1;
+        offered = begin + 1 + OFFER;
         while (load()) {}
         while (next_job < jobs) {
             if (!start_job()) break;
@@ -73,11 +72,18 @@ public:
         return std::max(choose + 1, std::max(loaded_acts, loaded_weights) + 1) + 1;
     }
 
+    // In the layer's first cycle the job scheduler still has the sizes of what ran before: behind a MAP (no images in the
+    // buffers) it takes them for full when the CONV before used its images more than once.
+    void begins_behind_map() { late = 1; }
+    bool reuses_images() const { return resident && layer.tiles > 1; }
+
     // When the last array has finished its last job; when all activations have been counted.
     Cycle computed() const { return *std::max_element(last_finished.begin(), last_finished.end()); }
-    Cycle counted() const { return acts_ready[layer.images - 1]; }
+    Cycle counted() const { return acts_ready[layer.images - 1] - OFFER; }
 
 private:
+    static constexpr int OFFER = 1;  // from what a job needs to its offer, but for its weights
+
     // The next load. False when there is none left.
     bool load() {
         while (start_job()) {}
@@ -86,7 +92,7 @@ private:
         const bool held = layer.images >= machine.images_ahead && !first && !layer.image_weights;
         Cycle weights = sets_left ? std::max(choose, halves.free(sets)) : NEVER;
         if (held) weights = std::max(weights, go);
-        const Cycle images = images_left && !first ? std::max({choose, go, place_free()}) : NEVER;
+        const Cycle images = images_left && !first ? std::max({choose, go + late, place_free()}) : NEVER;
         const Cycle when = std::min(weights, images);
         if (when >= NEVER) return false;
         const bool both = weights <= when && images <= when;
@@ -96,7 +102,7 @@ private:
             const int image = int(acts_ready.size()) % layer.images;
             choose = load_image(when, image);
             loaded_acts = acts.loaded();
-            acts_ready.push_back(loaded_acts + 1);
+            acts_ready.push_back(loaded_acts + 1 + OFFER);
             --images_left;
         }
         return true;
@@ -172,7 +178,7 @@ private:
         finished.push_back(computed());
         activity.set(Activity::RUNNING, ready + 1, finished.back());
         if (layer.image_weights || image == layer.images - 1) halves.released.push_back(finished.back());
-        offered = taken + 1;
+        offered = taken + 1 + OFFER;
         ++next_job;
         return true;
     }
@@ -191,7 +197,7 @@ private:
     int sets_left;
     const bool resident;
     int images_left;
-    int next_job = 0;
+    int next_job = 0, late = 0;
     bool started = false;
     Cycle choose = 0;               // the scheduler looks for the next load from this cycle on
     Cycle go = NEVER, offered = 0;  // the layer begins; the next job may be offered

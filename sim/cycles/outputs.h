@@ -2,13 +2,14 @@
 
 #pragma once
 
-#include "timing.h"
+#include "reads.h"
 
 class Outputs {
 public:
-    explicit Outputs(const Machine& machine) : machine(machine) {}
+    Outputs(const Machine& machine, Loader& loader) : machine(machine), loader(loader) {}
 
-    void begin(const Layer& layer) {
+    // A layer begins in cycle `start`.
+    void begin(const Layer& layer, Cycle start) {
         groups = machine.lanes / machine.post_lanes >> layer.wide;
         words = machine.lanes >> layer.wide;
         block = layer.output == WEIGHTS ? 0 : machine.word_pixels >> (layer.output == RAW);
@@ -17,6 +18,8 @@ public:
         left = layer.out_channels, images = layer.images, image = 0;
         taken = turned = last_word = cleared[0] = cleared[1] = LONG_AGO;
         in_block = blocks = 0;
+        unread = layer.residual_words;
+        read_residual(start + 1, machine.residual_places, 1);
     }
 
     // A pixel's sums are there in all arrays in cycle `there`; returns when they are joined. `last` of an image.
@@ -39,7 +42,7 @@ public:
 
     // All words of a MAP, the first one leaving the engine in cycle `first`.
     void map(const Layer& layer, Cycle first) {
-        begin(layer);
+        begin(layer, first);
         const int existing = std::min(left - (layer.tiles - 1) * words, words);  // in the last tile
         const int full = std::max(layer.steps, interval), dummy = interval;
         const int64_t rows = int64_t(layer.images) * layer.out_words;
@@ -64,15 +67,24 @@ public:
 
 private:
     static constexpr int REGISTER = 1, WRITE = 7, FINISH = 3;
+    static constexpr int READ = 2;  // from a residual's use to the request that takes its place
 
-    int PATH() const { return machine.post + REGISTER; }    // from a group to the turn
-    int PLACES() const { return machine.post + 2; }         // groups on that way
+    int PATH() const { return machine.post; }              // from a group to the turn
+    int PLACES() const { return machine.post_queue - 1; }  // groups on that way
+
+    // Residual words are asked for as places get free.
+    void read_residual(Cycle first, int count, int interval) {
+        count = std::min(count, unread);
+        loader.yield(first, count, interval);
+        unread -= count;
+    }
 
     void end_block(bool last) {
         in_block = 0;
         const Cycle first = std::max(turned + machine.turn + 1 + interval - 1, last_word + interval);
         last_word = first + interval * (words - 1);
         last_written = first + interval * (std::min(left, words) - 1);
+        if (residual) read_residual(first + READ, std::min(left, words), interval);
         if (last && statistics) last_written += (machine.statistics_words - 1) * (std::min(left, words) - 1);
         if (last && statistics) last_word += (machine.statistics_words - 1) * std::min(left, words);
         const int places = interval == 1 ? 0 : residual ? 3 : 6;  // between the turn and what takes two cycles
@@ -85,6 +97,8 @@ private:
     }
 
     const Machine& machine;
+    Loader& loader;
+    int unread = 0;  // words of the residual that were not asked for
     int groups = 0, words = 0, block = 0, residual = 0, statistics = 0, interval = 1, left = 0, images = 0, image = 0;
     int in_block = 0, blocks = 0;
     Cycle taken = LONG_AGO;       // the last pixel's sums by the post-processor

@@ -9,7 +9,7 @@ from functools import lru_cache
 from sqdm.compiler.access import conv_shape, map_size
 from sqdm.compiler.program import Descriptor
 from sqdm.golden.layout import LayerShape
-from sqdm.rtl import axi
+from sqdm.rtl import axi, post_processor
 from sqdm.rtl.address_generator import AddressGenerator
 from sqdm.rtl.axi_burst import BurstFormer
 from sqdm.rtl.axi_reader import AxiReader
@@ -29,7 +29,7 @@ from sqdm.rtl.descriptor import BYTES, Kind, Resample
 from sqdm.rtl.job_scheduler import IMAGES_AHEAD
 from sqdm.rtl.layer_setup import LayerSetup
 from sqdm.rtl.mac_array import MacArray
-from sqdm.rtl.map_engine import MapEngine
+from sqdm.rtl.map_walk import MapWalk
 from sqdm.rtl.normaliser import Normaliser
 from sqdm.rtl.output_turn import OutputTurn
 from sqdm.rtl.post_processor import PostProcessor
@@ -39,6 +39,7 @@ from sqdm.rtl.residual_reader import ResidualReader
 from sqdm.rtl.sparse_feeder import SparseFeeder
 from sqdm.rtl.sparsity_detector import KEYS, SparsityDetector
 from sqdm.rtl.statistics import Statistics
+from sqdm.rtl.stream_register import StreamRegister
 
 QUEUE = 2  #: cycles through an empty SyncFIFOBuffered
 REGISTER = 1
@@ -56,7 +57,7 @@ class Machine(ctypes.Structure):
         "dense_arrays sparse_arrays slots psum_depth"
         " lanes post_lanes row_words chunk_words word_pixels statistics_words table_entries"
         " memory lone_burst answer longest_burst page_words outstanding command normaliser turn_rows turn_queue"
-        " setup descriptor_words dense_feeder sparse_feeder psum post turn residual statistics sort_keys sort_pass"
+        " setup descriptor_words dense_feeder sparse_feeder psum post post_queue turn residual statistics sort_keys sort_pass"
         " map_start images_ahead reset residual_places"
     )
 
@@ -110,12 +111,13 @@ def machine(config: Config, latency: int) -> Machine:
         sparse_feeder=SparseFeeder.LATENCY,
         psum=2 * REGISTER + MacArray.LATENCY + QUEUE,
         post=PostProcessor.LATENCY,
+        post_queue=post_processor.QUEUE,
         turn=OutputTurn.LATENCY,
         residual=ResidualAdder.LATENCY,
         statistics=Statistics.LATENCY,
         sort_keys=KEYS,
         sort_pass=SparsityDetector.PASS_CYCLES,
-        map_start=MapEngine(config).latency,
+        map_start=MapWalk.latency(config) + StreamRegister.LATENCY,
         images_ahead=IMAGES_AHEAD,
         reset=RESET_CYCLES,
         residual_places=ResidualReader.PLACES,

@@ -31,6 +31,42 @@ private:
     Cycle bus_free = LONG_AGO;  // first cycle in which the bus has no beat of before
 };
 
+// Reads of another client that goes first.
+class Others {
+public:
+    void add(Cycle first, int count, int interval) {
+        if (count > 0) groups.push_back({std::max(first, last + 1), count, interval});
+        last = std::max(last, first + (count - 1) * interval);
+    }
+
+    // How many of them come between `words` requests from cycle `from` on; requests are asked about in order.
+    int count(Cycle from, int words) {
+        int found = 0;
+        while (next < groups.size()) {
+            Group& group = groups[next];
+            const int passed = group.first < from ? std::min(group.count, ceil_div(from - group.first, group.interval)) : 0;
+            group.first += passed * group.interval, group.count -= passed;
+            if (group.count > 0 && group.first >= from + words + found) break;
+            if (group.count > 0) {
+                ++found;
+                group.first += group.interval, --group.count;
+            }
+            if (group.count == 0) ++next;
+        }
+        return found;
+    }
+
+private:
+    struct Group {
+        Cycle first;
+        int count, interval;
+    };
+
+    std::vector<Group> groups;
+    size_t next = 0;
+    Cycle last = LONG_AGO;
+};
+
 // The address generator and the loader up to where its answers are used.
 class Loader {
 public:
@@ -47,11 +83,8 @@ public:
     // `words` consecutive memory words; returns when the last of them can be used. `first`: when the first one can.
     Cycle words(int count, int64_t address, Cycle* first = nullptr) {
         wait_for_tags(count);
-        if (others && request + count - 1 + REGISTER >= others_from) {
-            request += std::min(others, std::max(0, others_from + others - request - REGISTER));
-            others = 0;
-        }
-        const Cycle answered = port.read(request + REGISTER, count, address, first) + REGISTER;
+        request += others.count(request + SEND, count);
+        const Cycle answered = port.read(request + SEND, count, address, first) + REGISTER;
         if (first != nullptr) *first += REGISTER;
         request += count;
         return there = std::max(answered, there + 1);
@@ -74,14 +107,16 @@ public:
         }
     }
 
-    // Another client's `count` requests go first, from cycle `when` on.
-    void yield(Cycle when, int count) { others_from = when, others = count; }
+    // Reads of another client, which go first: `count` of them, one every `interval` cycles from cycle `first` on.
+    // Later calls are for later cycles.
+    void yield(Cycle first, int count, int interval) { others.add(first, count, interval); }
 
     Port& memory() { return port; }
 
 private:
-    static constexpr int REGISTER = 1, WALK = 2, TAG = 3;
-    static constexpr int TAGS = 66;  // tags in the queue and behind it
+    static constexpr int REGISTER = 1, WALK = 2, TAG = 4;
+    static constexpr int SEND = 2 * REGISTER;  // from a request to the port
+    static constexpr int TAGS = 68;  // requests in front of the queue of tags, in it and behind it
 
     void wait_for_tags(int count) {
         request = std::max(request, taken[(number + count - 1) % TAGS] + 1 - (count - 1));
@@ -91,7 +126,6 @@ private:
     Port port;
     std::vector<Cycle> taken;
     int64_t number = 0;
-    Cycle others_from = LONG_AGO;
-    int others = 0;
+    Others others;
     Cycle generator_free = 0, request = 0, there = LONG_AGO;
 };

@@ -26,7 +26,7 @@ struct Machine {
     int32_t normaliser, turn_rows, turn_queue;
     int32_t setup, descriptor_words;
     int32_t dense_feeder, sparse_feeder, psum;
-    int32_t post, turn, residual, statistics;
+    int32_t post, post_queue, turn, residual, statistics;
     int32_t sort_keys, sort_pass;
     int32_t map_start, images_ahead, reset, residual_places;
 };

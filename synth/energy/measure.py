@@ -115,7 +115,7 @@ class Measured:
         on_progress: Progress = lambda _: None,
     ):
         self.config, self.images, self.library = config, images, library
-        program: NetworkProgram = compile_network(arrays, images, config, False)
+        program: NetworkProgram = compile_network(arrays, images, config)
         on_progress(f"{config.name}: Verilog and parts")
         self.design = design_of(config)
         on_progress(f"{config.name}: cells")

@@ -157,7 +157,7 @@ def test_every_descriptor_keeps_the_rules_of_its_configuration(arrays, name):
 
 
 def test_the_network_at_4_bits_has_the_same_shapes(arrays, program):
-    narrow = compile_network(arrays, N, DEFAULT, all_4bit=True)
+    narrow = compile_network(arrays, N, DEFAULT, bits=4)
     for one, other in zip(program.descriptors, narrow.descriptors, strict=True):
         for key in (
             "CONTROL.kind",
