@@ -57,8 +57,8 @@ class Machine(ctypes.Structure):
         "dense_arrays sparse_arrays slots psum_depth"
         " lanes post_lanes row_words chunk_words word_pixels statistics_words table_entries"
         " memory lone_burst answer longest_burst page_words outstanding command normaliser turn_rows turn_queue"
-        " setup descriptor_words dense_feeder sparse_feeder psum post post_queue turn residual statistics sort_keys sort_pass"
-        " map_start images_ahead reset residual_places"
+        " setup descriptor_words dense_feeder sparse_feeder psum post post_queue turn residual statistics"
+        " sort_keys sort_pass map_start images_ahead reset residual_places"
     )
 
 
