@@ -78,7 +78,7 @@ class ModelRun:
 
 def dense_cycles(arrays: dict[str, np.ndarray], images: int, config: Config, latency: int, all_4bit: bool) -> int:
     """Cycles of one evaluation with the same multipliers, all dense; no data change them."""
-    program = compile_network(arrays, images, dense_equivalent(config), all_4bit)
+    program = compile_network(arrays, images, dense_equivalent(config), 4 if all_4bit else None)
     run = ModelRun(program, latency, Policy.DENSE)
     nonzeros = {}
     for number, d in run.convs.items():
