@@ -1,6 +1,6 @@
 """The multiply-accumulate array that both feeders share."""
 
-from amaranth.hdl import Module, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -38,14 +38,16 @@ class MacArray(wiring.Component):
         Exact sums of the closed pixel; valid in the cycle in which ``psums_valid`` is 1, no back-pressure.
     psums_valid : Out(1)
 
-    The operands are registered first: a block RAM gives the weights late in the cycle.
+    The operands are registered first: a block RAM gives the weights late in the cycle. Products of either sign make an
+    accumulator's high bits change back and forth within a cycle, so only the low bits are added at once; whether the
+    high ones go up or down by one is registered and done a cycle later. That halves the glitches of the array.
 
     Latency: `LATENCY` cycles from ``last`` to ``psums_valid``; initiation interval 1. Reset: accumulators 0. The
     accumulator wraps, so a psum is exact if it fits ``acc_bits``, whatever the sums on the way. `Config` checks 9 taps
     x ``max_channels`` x 15 x 8; `Config.wide_channels` is the limit of 8-bit activations.
     """
 
-    LATENCY = 2  #: cycles: operands, products
+    LATENCY = 3  #: cycles: operands, products, low bits; the high bits leave combinationally
 
     def __init__(self, config: Config):
         self._config = config
@@ -72,6 +74,8 @@ class MacArray(wiring.Component):
         work = Signal()
         accumulate = Signal()
         close = Signal()
+        closed = Signal()
+        shifted = Signal()
         shift = Signal()
         m.d.sync += [
             with_operands.eq(self.step), last.eq(self.last), shift_next.eq(self.shift), acts.eq(self.acts)
@@ -79,7 +83,7 @@ class MacArray(wiring.Component):
         with m.If(self.step):
             m.d.sync += weights.eq(self.weights)
         m.d.comb += work.eq(with_operands | last | shift_next)
-        m.d.sync += [accumulate.eq(work), close.eq(last), shift.eq(shift_next)]
+        m.d.sync += [accumulate.eq(work), close.eq(last), shift.eq(shift_next), closed.eq(close), shifted.eq(shift)]
 
         sum_shape = signed(PRODUCT_BITS + (slots - 1).bit_length())
         for lane in range(self._config.lanes):
@@ -95,15 +99,29 @@ class MacArray(wiring.Component):
             with m.If(work):
                 m.d.sync += step_sum.eq(terms[0])
 
-            # Stage 2: accumulate; the closing sum leaves combinationally and the accumulator restarts.
-            acc = Signal(signed(self._config.acc_bits), name=f"acc_{lane}")
-            total = Signal(signed(self._config.acc_bits), name=f"total_{lane}")
-            m.d.comb += [total.eq(acc + step_sum), self.psums[lane].eq(total)]
-            with m.If(close):
-                m.d.sync += acc.eq(0)
-            with m.Elif(shift):
-                m.d.sync += acc.eq(total << ACT_BITS)
-            with m.Elif(accumulate):
-                m.d.sync += acc.eq(total)
-        m.d.comb += self.psums_valid.eq(close)
+            # Stage 2: the low bits; stage 3: the high ones. A pixel that was closed in the cycle before, and the plane
+            # HIGH that was, leave stage 2 while the next product comes.
+            low_bits = len(step_sum) - 1
+            low = Signal(low_bits, name=f"low_{lane}")
+            high = Signal(self._config.acc_bits - low_bits, name=f"high_{lane}")
+            up = Signal(name=f"up_{lane}")
+            down = Signal(name=f"down_{lane}")
+            before = Signal(low_bits, name=f"before_{lane}")
+            low_sum = Signal(low_bits + 1, name=f"low_sum_{lane}")
+            high_sum = Signal.like(high, name=f"high_sum_{lane}")
+            shifted_sum = Signal(self._config.acc_bits, name=f"shifted_sum_{lane}")
+            m.d.comb += [
+                before.eq(Mux(closed, 0, Mux(shifted, low << ACT_BITS, low))),
+                low_sum.eq(before + step_sum[:low_bits]),
+                high_sum.eq(high + Cat(up | down, down.replicate(len(high) - 1))),
+                shifted_sum.eq(Cat(low, high_sum) << ACT_BITS),
+                self.psums[lane].eq(Cat(low, high_sum)),
+            ]
+            m.d.sync += [
+                low.eq(Mux(accumulate, low_sum, before)),
+                up.eq(accumulate & low_sum[-1] & ~step_sum[-1]),
+                down.eq(accumulate & ~low_sum[-1] & step_sum[-1]),
+                high.eq(Mux(closed, 0, Mux(shifted, shifted_sum[low_bits:], high_sum))),
+            ]
+        m.d.comb += self.psums_valid.eq(closed)
         return m
