@@ -92,16 +92,24 @@ class Normaliser(wiring.Component):
         tag_layout = payloads.load_tag(config)
 
         advance = Signal()  # all stages move
-        m.d.comb += [advance.eq(~self.codes.valid | self.codes.ready), self.words.ready.eq(advance)]
+        take = Signal()  # the multipliers' operands stay where no word comes
+        m.d.comb += [
+            advance.eq(~self.codes.valid | self.codes.ready),
+            self.words.ready.eq(advance),
+            take.eq(advance & self.words.valid),
+        ]
 
         # Valid and tag beside the stages
         stages = len(("pixels", "product", "shifted"))
         valids = [Signal(name=f"valid_{stage}") for stage in range(stages)]
         tags = [Signal(tag_layout, name=f"tag_{stage}") for stage in range(stages)]
         with m.If(advance):
-            m.d.sync += [valids[0].eq(self.words.valid), tags[0].eq(self.words.payload.tag)]
+            m.d.sync += valids[0].eq(self.words.valid)
             for stage in range(1, stages):
                 m.d.sync += [valids[stage].eq(valids[stage - 1]), tags[stage].eq(tags[stage - 1])]
+
+        with m.If(take):
+            m.d.sync += tags[0].eq(self.words.payload.tag)
 
         # Constants: a row is a memory word without its unused bits
         per_row = config.bus_bits // CONSTANT_BITS
@@ -115,7 +123,7 @@ class Normaliser(wiring.Component):
             write.addr.eq(self.constant_writes.payload.row),
             write.en.eq(self.constant_writes.valid),
             read.addr.eq(self.words.payload.tag.channel >> part_bits),
-            read.en.eq(advance),
+            read.en.eq(take),
         ]
         for index in range(per_row):
             word = self.constant_writes.payload.word.word_select(index, CONSTANT_BITS)
@@ -156,9 +164,10 @@ class Normaliser(wiring.Component):
             shifted = Signal(signed(len(started)), name=f"shifted_{lane}")
             overflow = Signal(name=f"overflow_{lane}")
             m.d.comb += total.eq(product + rounded_offset)
+            with m.If(take):
+                m.d.sync += pixel.eq(pixels.word_select(lane, OUT_BITS))
             with m.If(advance):
                 m.d.sync += [
-                    pixel.eq(pixels.word_select(lane, OUT_BITS)),
                     product.eq(pixel * slope),
                     shifted.eq(started),
                     overflow.eq(started_overflow),
