@@ -128,6 +128,8 @@ class AxiWriter(wiring.Component):
 
         # Data
         end = Signal.like(committed)
+        free = Signal()
+        there = Signal()
         m.d.comb += end.eq(committed + former.sent)
         with m.If(store.en):
             m.d.sync += [stored.eq(stored + 1), last.bit_select(stored[:-1], 1).eq(0)]
@@ -137,16 +139,18 @@ class AxiWriter(wiring.Component):
             m.d.sync += [committed.eq(end), last.bit_select((end - 1)[: len(end) - 1], 1).eq(1)]
         m.d.comb += [
             fetch.addr.eq(fetched[:-1]),
-            fetch.en.eq(~self.wvalid | self.wready),
+            free.eq(~self.wvalid | self.wready),
+            there.eq(fetched != committed),
+            fetch.en.eq(free & there),
             self.wdata.eq(fetch.data),
             self.wstrb.eq((1 << self.config.bus_bytes) - 1),
         ]
-        with m.If(fetch.en):
+        with m.If(free):
             m.d.sync += [
-                self.wvalid.eq(fetched != committed),
+                self.wvalid.eq(there),
                 self.wlast.eq(last.bit_select(fetched[:-1], 1)),
             ]
-            with m.If(fetched != committed):
+            with m.If(there):
                 m.d.sync += fetched.eq(fetched + 1)
 
         # Answers

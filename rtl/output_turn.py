@@ -125,7 +125,10 @@ class OutputTurn(wiring.Component):
             reading.eq(Array(filled)[from_buffer]),
         ]
         for bank, read in enumerate(reads):
-            m.d.comb += [read.addr.eq(Cat((bank - lane)[: len(lane)], out_group, from_buffer)), read.en.eq(advance)]
+            m.d.comb += [
+                read.addr.eq(Cat((bank - lane)[: len(lane)], out_group, from_buffer)),
+                read.en.eq(advance & reading),
+            ]
 
         word_lane = Signal(range(banks))  # of the word in the memories' output registers
         word_size = Signal.like(sizes[0])

@@ -85,7 +85,7 @@ class TableWriter(wiring.Component):
         m.d.comb += [
             issue.eq(~idle & (position != self.channels)),
             table_read.addr.eq(position),
-            table_read.en.eq(advance),
+            table_read.en.eq(advance & issue),
             complete.eq(valid & (last | (lane == per_word - 1))),
             free.eq(~self.writes.valid | self.writes.ready),
             advance.eq(~complete | free),
