@@ -1,5 +1,7 @@
 """Requantises partial sums to INT16, or passes them on as INT32."""
 
+from itertools import pairwise
+
 from amaranth.hdl import Array, Cat, Module, Mux, ResetInserter, Signal, signed, unsigned
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.memory import Memory
@@ -26,6 +28,9 @@ class PostProcessor(wiring.Component):
     """Requantises one group of `post_lanes` neighbouring output channels per cycle.
 
     ``y = sat16(((psum * multiplier[k] + round) >> shift) + bias[k])`` with ``round = 1 << (shift - 1)``, 0 for shift 0
+
+    Computed with the psum's magnitude: its sign, which changes all the time, does not spread over the high bits of the
+    multiplier and the shifter. A negative number's magnitude is rounded half down.
 
     Rounds half towards plus infinity and saturates once, after the bias; y is sign-extended to 32 bit. In mode `raw`,
     y is the sign-extended psum: the same pipeline with multiplier 1, shift 0, bias 0 and without saturation.
@@ -165,18 +170,20 @@ class PostProcessor(wiring.Component):
             m.d.sync += [signal.eq(0) for signal in (*stages, used, room)]
 
         rounding = Signal(1 << SHIFT_BITS)
+        rounding_down = Signal(1 << SHIFT_BITS)
         shift = Signal(SHIFT_BITS)
         m.d.comb += shift.eq(Mux(self.mode.raw, 0, self.mode.shift))
-        m.d.comb += rounding.eq((1 << shift) >> 1)
+        m.d.comb += [rounding.eq((1 << shift) >> 1), rounding_down.eq(rounding - (rounding != 0))]
 
         for lane in range(lanes):
             picked = Signal(signed(psum_bits), name=f"picked_{lane}")
-            psum = Signal(signed(psum_bits), name=f"psum_{lane}")
+            magnitude = Signal(psum_bits - 1, name=f"magnitude_{lane}")
+            negative = [Signal(name=f"negative_{stage}_{lane}") for stage in range(4)]  # stages 2 to 5
             bias = Signal(signed(OUT_BITS), name=f"bias_{lane}")
             multiplier = Signal(unsigned(MULTIPLIER_BITS), name=f"multiplier_{lane}")
-            product = Signal(signed(product_bits), name=f"product_{lane}")
+            product = Signal(product_bits - 1, name=f"product_{lane}")
             product_bias = Signal(signed(OUT_BITS), name=f"product_bias_{lane}")
-            rounded = Signal(signed(shifted_bits), name=f"rounded_{lane}")
+            rounded = Signal(shifted_bits - 1, name=f"rounded_{lane}")
             rounded_bias = Signal(signed(OUT_BITS), name=f"rounded_bias_{lane}")
             shifted = Signal(signed(shifted_bits), name=f"shifted_{lane}")
             shifted_bias = Signal(signed(OUT_BITS), name=f"shifted_bias_{lane}")
@@ -195,29 +202,32 @@ class PostProcessor(wiring.Component):
                 m.d.sync += picked.eq(low + (high << WEIGHT_BITS))
             with m.If(valid_read):
                 # Stage 2: operands, straight from registers to the multiplier
-                m.d.sync += psum.eq(picked)
+                m.d.sync += [magnitude.eq(Mux(picked[-1], -picked, picked)), negative[0].eq(picked[-1])]
                 m.d.sync += multiplier.eq(Mux(self.mode.raw, 1, read.data[lane].multiplier))
                 m.d.sync += bias.eq(Mux(self.mode.raw, 0, read.data[lane].bias))
             m.d.sync += [
                 # Stage 3: multiply
-                product.eq(psum * multiplier),
+                product.eq(magnitude * multiplier),
                 product_bias.eq(bias),
                 # Stage 4: round
-                rounded.eq(product + rounding),
+                rounded.eq(product + Mux(negative[1], rounding_down, rounding)),
                 rounded_bias.eq(product_bias),
                 # Stage 5: shift
-                shifted.eq(rounded >> shift),
+                shifted.eq(Cat(rounded >> shift, 0) ^ negative[2].replicate(shifted_bits)),
                 shifted_bias.eq(rounded_bias),
+                *(after.eq(before) for before, after in pairwise(negative)),
             ]
             # Into the queue: bias, saturate
             with m.If(self.mode.raw):
-                m.d.comb += made[lane].eq(shifted)
+                m.d.comb += made[lane].eq(total)
             with m.Elif(total > OUT_MAX):
                 m.d.comb += made[lane].eq(OUT_MAX)
             with m.Elif(total < OUT_MIN):
                 m.d.comb += made[lane].eq(OUT_MIN)
             with m.Else():
                 m.d.comb += made[lane].eq(total)
-            m.d.comb += total.eq(shifted + shifted_bias)
+            # The 1 that a complement lacks is the carry of one more bit below
+            carried = Cat(negative[3], shifted).as_signed() + Cat(negative[3], shifted_bias).as_signed()
+            m.d.comb += total.eq(carried >> 1)
 
         return m
