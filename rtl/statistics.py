@@ -48,7 +48,7 @@ class Statistics(wiring.Component):
     the time that entries take in `entries`, 1 otherwise. After reset nothing is added.
     """
 
-    LATENCY = 4  #: cycles: first half, square, add the half, add to the lane's sums
+    LATENCY = 5  #: cycles: take a half, square, add the half, add to the lane's sums, the second half
 
     def __init__(self, config: Config):
         self._config = config
@@ -105,15 +105,18 @@ class Statistics(wiring.Component):
                 added.eq(self.enable & complete & ~self.words.ready),
             ]
 
-        # Stage 1: square
+        # Pixels of a half, straight from registers to the squarers; stage 1: square
         place = data.StructLayout({"half": 1, "first": 1, "last": 1})
+        valid_taken = Signal()
+        place_taken = Signal(place)
         valid = [Signal(name=f"valid_{stage}") for stage in (1, 2)]
         places = [Signal(place, name=f"place_{stage}") for stage in (1, 2)]
         values = [Signal(signed(OUT_BITS), name=f"value_{pixel}") for pixel in range(half_pixels)]
         squares = [Signal(2 * OUT_BITS - 1, name=f"square_{pixel}") for pixel in range(half_pixels)]
         for pixel in range(half_pixels):
             value = Signal(signed(OUT_BITS), name=f"taken_{pixel}")
-            m.d.comb += value.eq(word.word.word_select(pixel + Mux(half, half_pixels, 0), OUT_BITS))
+            with m.If(adds):
+                m.d.sync += value.eq(word.word.word_select(pixel + Mux(half, half_pixels, 0), OUT_BITS))
             with m.If(advance):
                 m.d.sync += [values[pixel].eq(value), squares[pixel].eq(value * value)]
 
@@ -125,10 +128,12 @@ class Statistics(wiring.Component):
         m.d.comb += [read.addr.eq(lane), read.en.eq(advance)]
         with m.If(advance):
             m.d.sync += [
-                valid[0].eq(adds),
-                places[0].half.eq(half),
-                places[0].first.eq(word.first),
-                places[0].last.eq(word.last),
+                valid_taken.eq(adds),
+                place_taken.half.eq(half),
+                place_taken.first.eq(word.first),
+                place_taken.last.eq(word.last),
+                valid[0].eq(valid_taken),
+                places[0].eq(place_taken),
                 valid[1].eq(valid[0]),
                 places[1].eq(places[0]),
                 half_sum.eq(sum(values)),
@@ -181,13 +186,13 @@ class Statistics(wiring.Component):
             self.entries.payload.data.eq(entry.as_value() if parts == 1 else entry.as_value().word_select(part, 64)),
             sent.eq(self.entries.ready & (part == parts - 1)),
             advance.eq(~held | ~walker.exists | sent),
-            self.pending.eq(self.enable & (self.words.valid | valid[0] | valid[1] | held)),
+            self.pending.eq(self.enable & (self.words.valid | valid_taken | valid[0] | valid[1] | held)),
         ]
         with m.If(self.entries.valid & self.entries.ready):
             m.d.sync += part.eq(Mux(sent, 0, part + 1))
 
         with m.If(self.start):
-            for flag in (passed, half, added, *valid, held, lane, part):
+            for flag in (passed, half, added, valid_taken, *valid, held, lane, part):
                 m.d.sync += flag.eq(0)
 
         return m

@@ -39,6 +39,7 @@ public:
 private:
     static constexpr int QUEUE = 2;  // cycles through an empty queue
     static constexpr int STOP = 3;   // from the end of a program to that of its cycles, but for the reset
+    static constexpr int STORED = 2; // from the last word of a table to the idle TableUpdate
     static constexpr int HOST = 20;  // cycles that the host takes at least
 
     // Fetched from cycle `fetch` on; returns the cycle in which it is decoded.
@@ -73,7 +74,7 @@ private:
             const Cycle start = run.counted() + 1;
             const Cycle stored = sort(layer, data, start, true);
             activity.set(Activity::DETECTING, start, stored);
-            complete = std::max(complete, stored + 1);
+            complete = std::max({complete, stored + 1, stored - STORED + Outputs::WRITE + machine.memory});
         }
         return loaded + 2;
     }

@@ -65,8 +65,10 @@ public:
 
     Cycle last() const { return last_word; }
 
+    static constexpr int WRITE = 7;  // from a write to its response, but for the memory's latency
+
 private:
-    static constexpr int REGISTER = 1, WRITE = 7, FINISH = 3;
+    static constexpr int REGISTER = 1, FINISH = 3;
     static constexpr int READ = 2;  // from a residual's use to the request that takes its place
 
     int PATH() const { return machine.post; }              // from a group to the turn
