@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 
 from . import payloads
 from .config import MAX_TAPS, WORD_NIBBLES, Config
-from .feeder import accept_jobs, connect_readings, operand, quarters, reading, signature_members
+from .feeder import accept_jobs, connect_readings, operand, reading, signature_members
 from .stream_register import StreamRegister
 from .tap_walker import TapWalker
 
@@ -72,8 +72,7 @@ class DenseFeeder(wiring.Component):
         weight_row = Signal.like(row)
         closed = Signal()
         shifted = Signal()
-        with m.If(issue & (index[:4] == 0)):
-            m.d.comb += [reads.eq(quarters(where)) for reads in self.act_reads]
+        m.d.comb += self.act_reads.eq((issue & (index[:4] == 0)).replicate(config.slots))
         m.d.sync += [
             has_operand.eq(issue & ~where.empty),
             closed.eq(self.closes),

@@ -7,7 +7,6 @@ from amaranth.lib.wiring import In, Out
 from . import payloads
 from .config import ACT_BITS, MAX_TAPS, Config
 
-QUARTERS = 4  #: of an activation word; those without channels are not read
 JOBS_AHEAD = 7  #: jobs that a feeder has taken and not finished, at most: one for each word between walker and operand
 
 
@@ -18,9 +17,8 @@ def signature_members(config: Config) -> dict:
         One image through one output tile each.
     room, closes : In(1), Out(1)
         Another closed pixel can be taken; one is closed, its ``last`` follows. Never 1 while ``room`` is 0.
-    act_rows, act_reads : Out(slots x row), Out(slots x QUARTERS)
-        Read address of each slot's activation buffer and enables of a word's quarters, nibbles 0..3 first; a quarter is
-        there in the next cycle and stays until it is read again.
+    act_rows, act_reads : Out(slots x row), Out(slots)
+        Read address and enable of each slot's activation buffer; the word is there in the next cycle and stays.
     act_words : In(slots x 16 x 4)
     weight_rows, weight_reads : Out(slots x row), Out(slots)
         The same for the weight buffers, whose rows go to the MAC array directly.
@@ -40,7 +38,7 @@ def signature_members(config: Config) -> dict:
         "room": In(1),
         "closes": Out(1),
         "act_rows": Out(data.ArrayLayout(unsigned(payloads.bits_for(config.act_rows - 1)), slots)),
-        "act_reads": Out(data.ArrayLayout(QUARTERS, slots)),
+        "act_reads": Out(slots),
         "act_words": In(data.ArrayLayout(payloads.activation_word(), slots)),
         "weight_rows": Out(data.ArrayLayout(unsigned(payloads.weight_row_bits(config)), slots)),
         "weight_reads": Out(slots),
@@ -58,15 +56,13 @@ def reading(config: Config) -> data.Layout:
     """A word to read, with all that is needed of its job: the walker may be in the next one already.
 
     ``row`` of the activation buffer; ``weight_row`` of the word's nibble 0; ``last_index``: of the plane's last channel
-    in a slot; ``last_quarter``: of this word, that holds channels; ``empty`` .. ``job_end``: as in
-    `tap_walker.position`.
+    in a slot; ``empty`` .. ``job_end``: as in `tap_walker.position`.
     """
     return data.StructLayout(
         {
             "row": payloads.bits_for(config.act_rows - 1),
             "weight_row": payloads.weight_row_bits(config),
             "last_index": payloads.bits_for(config.max_depth - 1),
-            "last_quarter": range(QUARTERS),
             "kernel3": 1,
             "signed_acts": 1,
         }
@@ -89,23 +85,17 @@ def connect_readings(m, config: Config, walker, readings, job):
     """The walker's positions into a stream of `reading`; the walker goes on as soon as the stream takes one."""
     where = walker.position
     given = readings.payload
-    last = (Mux(where.high, job.channels_high, job.channels_low) - 1)[: len(given.last_index)]
+    channels = Mux(where.high, job.channels_high, job.channels_low)
     m.d.comb += [
         readings.valid.eq(walker.active),
         walker.step.eq(walker.active & readings.ready),
         given.row.eq(where.row),
         given.weight_row.eq(first_weight_row(config, job, where)),
-        given.last_index.eq(Mux(where.empty, 0, last)),
-        given.last_quarter.eq(Mux(where.last_group, last[2:4], QUARTERS - 1)),
+        given.last_index.eq(Mux(where.empty, 0, channels - 1)),
         given.kernel3.eq(job.kernel3),
         given.signed_acts.eq(job.signed_acts),
         *(given[name].eq(where[name]) for name in ("high", "empty", "phase_end", "pixel_end", "job_end")),
     ]
-
-
-def quarters(where):
-    """Bit q: the quarter q of the activation word at ``where`` (a `reading`) holds channels."""
-    return Cat(~where.empty & (where.last_quarter >= quarter) for quarter in range(QUARTERS))
 
 
 def operand(nibble, is_signed):

@@ -1,13 +1,12 @@
 """A complete PE array: buffers, feeder, MAC array and psum queue."""
 
 from amaranth.hdl import Module, Signal
-from amaranth.lib import data, enum, fifo, memory, stream, wiring
+from amaranth.lib import enum, fifo, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from . import payloads
-from .config import ACT_BITS, TURNS, WORD_NIBBLES, Config
+from .config import TURNS, Config
 from .dense_feeder import DenseFeeder
-from .feeder import QUARTERS
 from .mac_array import MacArray
 from .sparse_feeder import SparseFeeder
 
@@ -89,25 +88,19 @@ class PeArray(wiring.Component):
 
         for slot in range(config.slots):
             number = self._first_slot + slot
+            acts = memory.Memory(shape=payloads.activation_word(), depth=config.act_rows, init=[])
+            m.submodules[f"acts_{slot}"] = acts
+            write = acts.write_port()
             writes = self.activation_writes[number % TURNS]
-            nibbles = WORD_NIBBLES // QUARTERS
-            for quarter in range(QUARTERS):  # a memory each: most slots have fewer than 16 channels
-                acts = memory.Memory(shape=data.ArrayLayout(ACT_BITS, nibbles), depth=config.act_rows, init=[])
-                m.submodules[f"acts_{slot}_{quarter}"] = acts
-                write = acts.write_port()
-                read = acts.read_port()
-                m.d.comb += [
-                    write.addr.eq(writes.payload.row),
-                    write.en.eq(writes.valid & (writes.payload.slot == number)),
-                    read.addr.eq(feeder.act_rows[slot]),
-                    read.en.eq(feeder.act_reads[slot][quarter]),
-                ]
-                for index in range(nibbles):
-                    place = quarter * nibbles + index
-                    m.d.comb += [
-                        write.data[index].eq(writes.payload.word[place]),
-                        feeder.act_words[slot][place].eq(read.data[index]),
-                    ]
+            read = acts.read_port()
+            m.d.comb += [
+                write.addr.eq(writes.payload.row),
+                write.data.eq(writes.payload.word),
+                write.en.eq(writes.valid & (writes.payload.slot == number)),
+                read.addr.eq(feeder.act_rows[slot]),
+                read.en.eq(feeder.act_reads[slot]),
+                feeder.act_words[slot].eq(read.data),
+            ]
             weights = memory.Memory(shape=payloads.weight_row(config), depth=2 * config.weight_rows, init=[])
             m.submodules[f"weights_{slot}"] = weights
             write = weights.write_port()

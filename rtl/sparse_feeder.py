@@ -48,7 +48,7 @@ class SparseFeeder(wiring.Component):
                 slot.start.eq(start),
                 slot.advance.eq(advance),
                 self.act_rows[number].eq(slot.act_row),
-                self.act_reads[number].eq(slot.act_reads),
+                self.act_reads[number].eq(slot.act_read),
                 slot.act_word.eq(self.act_words[number]),
                 self.weight_rows[number].eq(slot.weight_row),
                 self.weight_reads[number].eq(slot.weight_read),

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from . import payloads
 from .config import ACT_BITS, WORD_NIBBLES, Config
-from .feeder import QUARTERS, connect_readings, operand, quarters, reading, times_taps
+from .feeder import connect_readings, operand, reading, times_taps
 from .sparsity_detector import population
 from .stream_register import StreamRegister
 from .tap_walker import TapWalker
@@ -48,8 +48,8 @@ class SparseSlot(wiring.Component):
         The last non-zero of the phase is popped in this cycle or was popped before.
     pixel_end, job_end : Out(1), Out(1)
         With ``done``: this was the pixel's last phase, the job's last pixel.
-    act_row, act_reads, act_word : Out, Out(QUARTERS), In(16 x 4)
-        Activation buffer; what is read of a word is there one cycle later and stays.
+    act_row, act_read, act_word : Out, Out(1), In(16 x 4)
+        Activation buffer; the word is there one cycle after the read and stays.
     weight_row, weight_read : Out, Out(1)
         Weight row of the activation that was popped in the cycle before.
     act : Out(signed(5))
@@ -71,7 +71,7 @@ class SparseSlot(wiring.Component):
                 "pixel_end": Out(1),
                 "job_end": Out(1),
                 "act_row": Out(payloads.bits_for(config.act_rows - 1)),
-                "act_reads": Out(QUARTERS),
+                "act_read": Out(1),
                 "act_word": In(payloads.activation_word()),
                 "weight_row": Out(payloads.weight_row_bits(config)),
                 "weight_read": Out(1),
@@ -95,19 +95,14 @@ class SparseSlot(wiring.Component):
         # Stage 1: read the next word as soon as the buffer's output is free.
         fetched = Signal()  # the buffer's output holds a word that was not taken yet
         fetched_at = Signal(reading(config))
-        fetched_quarters = Signal(QUARTERS)  # read with it; the others still hold those of earlier words
-        wanted = Signal(QUARTERS)
-        read = Signal()
         fetch = Signal()  # it is taken
         m.d.comb += [
             words.sink.ready.eq(~fetched | fetch),
-            wanted.eq(quarters(words.sink.payload)),
-            read.eq(words.sink.valid & words.sink.ready),
-            self.act_reads.eq(Mux(read, wanted, 0)),
+            self.act_read.eq(words.sink.valid & words.sink.ready),
             self.act_row.eq(words.sink.payload.row),
         ]
-        with m.If(read):
-            m.d.sync += [fetched.eq(1), fetched_at.eq(words.sink.payload), fetched_quarters.eq(wanted)]
+        with m.If(self.act_read):
+            m.d.sync += [fetched.eq(1), fetched_at.eq(words.sink.payload)]
         with m.Elif(fetch):
             m.d.sync += fetched.eq(0)
 
@@ -119,13 +114,11 @@ class SparseSlot(wiring.Component):
         take = Signal()
         m.d.comb += fetch.eq(fetched & (~waiting | take))
         with m.If(fetch):
-            nonzero = [
-                self.act_word[i].any() & fetched_quarters[i * QUARTERS // WORD_NIBBLES] for i in range(WORD_NIBBLES)
-            ]
+            nonzero = Cat(self.act_word[i].any() for i in range(WORD_NIBBLES))
             m.d.sync += [
                 waiting.eq(1),
                 next_word.eq(self.act_word),
-                next_mask.eq(Cat(nonzero)),
+                next_mask.eq(Mux(fetched_at.empty, 0, nonzero)),
                 next_at.eq(fetched_at),
             ]
         with m.Elif(take):

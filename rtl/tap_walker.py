@@ -13,16 +13,15 @@ def position(config: Config) -> data.Layout:
     """One activation word to read.
 
     ``row`` of the activation buffer; ``tap`` = 3*r + s (0 for 1x1); ``group``: 16 channels, those of the plane HIGH
-    counted from ``job.groups`` on; ``last_group``: its plane's last one; ``high``: the word belongs to the plane
-    HIGH; ``empty``: the plane has no channels, so the word means nothing; ``phase_end``: last word of this plane of
-    this output pixel; ``pixel_end``: last word of this output pixel; ``job_end``: last word of the image.
+    counted from ``job.groups`` on; ``high``: the word belongs to the plane HIGH; ``empty``: the plane has no channels,
+    so the word means nothing; ``phase_end``: last word of this plane of this output pixel; ``pixel_end``: last word of
+    this output pixel; ``job_end``: last word of the image.
     """
     return data.StructLayout(
         {
             "row": payloads.bits_for(config.act_rows - 1),
             "tap": payloads.bits_for(MAX_TAPS - 1),
             "group": payloads.bits_for(config.max_groups - 1),
-            "last_group": 1,
             "high": 1,
             "empty": 1,
             "phase_end": 1,
@@ -143,7 +142,6 @@ class TapWalker(wiring.Component):
             self.position.row.eq(group_row + tap_pixel),
             self.position.tap.eq(Mux(kernel3, (r << 1) + r + s, 0)),
             self.position.group.eq(group),
-            self.position.last_group.eq(group_end),
             self.position.high.eq(high),
         ]
 

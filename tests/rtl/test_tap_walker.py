@@ -47,7 +47,6 @@ def expected_positions(job):
                         "row": job["act_base"] + number * job["plane_rows"] + line * job["width"] + column,
                         "tap": 3 * r + s if job["kernel3"] else 0,
                         "group": number,
-                        "last_group": int(16 * (group + 1) >= channels),
                     }
         for place, word in enumerate(pixel):
             last = place == len(pixel) - 1
