@@ -13,7 +13,19 @@ from sqdm import __version__
 from sqdm.errors import DeviceError, UserError
 
 #: The commands in the order of `--help`; each is a module of `sqdm.commands` that is imported when it is needed.
-COMMANDS = ("sample", "layer", "compile", "generate", "vectors", "synth", "energy", "fpga", "train", "quantize")
+COMMANDS = (
+    "sample",
+    "layer",
+    "compile",
+    "generate",
+    "vectors",
+    "synth",
+    "energy",
+    "fpga",
+    "bench",
+    "train",
+    "quantize",
+)
 
 
 class Commands(click.Group):
