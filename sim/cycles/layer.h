@@ -2,8 +2,6 @@
 
 #pragma once
 
-#include <cstdio>
-#include <cstdlib>
 #include "arrays.h"
 #include "images.h"
 
@@ -104,7 +102,6 @@ private:
             const int image = int(acts_ready.size()) % layer.images;
             choose = load_image(when, image);
             loaded_acts = acts.loaded();
-            if (getenv("DBG")) fprintf(stderr, "A when %d ready %d ag %d\n", when, loaded_acts, loader.command_ready());
             acts_ready.push_back(loaded_acts + 1 + OFFER);
             --images_left;
         }
@@ -160,7 +157,6 @@ private:
         }
         choose = when + 1;
         loaded_weights = last;
-        if (getenv("DBG")) fprintf(stderr, "W when %d ready %d ag %d\n", when, last + 1, loader.command_ready());
         weights_ready.push_back(last + 1);
         ++sets;
         --sets_left;
@@ -179,7 +175,6 @@ private:
         last_finished.resize(arrays.count());
         const Cycle taken = arrays.job(image, ready, last_finished);
         sent.push_back(taken);
-        if (getenv("DBG")) fprintf(stderr, "J ready %d taken %d fin\n", ready, taken);
         finished.push_back(computed());
         activity.set(Activity::RUNNING, ready + 1, finished.back());
         if (layer.image_weights || image == layer.images - 1) halves.released.push_back(finished.back());
