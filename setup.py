@@ -13,6 +13,7 @@ setup(
     package_dir={"sqdm": "sqdm"} | {f"sqdm.{folder}": folder for folder in FOLDERS},
     package_data={
         "sqdm.golden": ["models/*/*"],
+        "sqdm.page": ["*.j2", "*.css"],
         "sqdm.package": ["*.ys", "*.v", "files/*"],
         "sqdm.sim": ["*.cpp", "*.h", "*.vlt"],
         "sqdm.sim.board": ["*.cpp"],

@@ -34,7 +34,7 @@ def area_picture(gates: dict, path: Path) -> None:
     figure, (left, right) = _figure(10, 4.5, 2)
     names = list(found)
     left.barh(names, [area / 1000 for area, _ in found.values()], color="tab:blue")
-    left.set_xlabel("thousand gate equivalents")
+    left.set_xlabel(f"thousand {by_name(gates)['all']['unit']}")
     right.barh(names, [bits / 1024 for _, bits in found.values()], color="tab:orange")
     right.set_xlabel("Kibit of memory")
     right.set_yticklabels([])
