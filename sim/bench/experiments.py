@@ -1,5 +1,6 @@
 """What is compared: configurations, policies and formats, each with the name of its row."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from sqdm.compiler.conv_descriptor import SPARSE_SHARE
@@ -16,7 +17,7 @@ NEVER = (1 << 16) - 1  #: a period longer than any run: tables of the first eval
 DERIVED = ("fp16-dense", "fp16-equal-area", "int8-convention")
 REFERENCES = ("4bit-dense", "mixed-dense")  #: rows that every speed-up needs
 
-#: Group -> names of its rows that have been defined by an earlier group.
+#: Rows of the group ``headline``.
 HEADLINE = (
     "fp16-dense", "int8-convention", "int8-dense", "4bit-dense", "mixed-dense", "threshold-30", "paper", "sparse",
     "default",
@@ -130,9 +131,10 @@ def _shapes(made: Builder) -> None:
         while slots <= total and lanes <= 256:
             arrays = total // slots
             known = widen == 1 and slots in (1, made.slots // 2)
-            if arrays <= 8 and not known and total >= 2:
+            if not known and total >= 2:
                 name = f"sparse-{arrays}x{slots}x{lanes}"
-                made.add(name, ("shapes",), made.config(name, 0, arrays, slots, widen))
+                with suppress(UserError):  # more arrays, or larger buffers, than the generator's rules allow
+                    made.add(name, ("shapes",), made.config(name, 0, arrays, slots, widen))
             slots *= 2
     for name, other in (("sparse", made.base.psum_depth), ("default", max(4, made.base.psum_depth // 4))):
         if name in made.found:

