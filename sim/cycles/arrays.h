@@ -4,7 +4,7 @@
 
 #include "activity.h"
 #include "outputs.h"
-#include "phases.h"
+#include "sparse_arrays.h"
 
 // Words between a slot's walker and the word that leaves next: what a walker is ahead when a job ends.
 constexpr int SPARSE_AHEAD = 4, DENSE_AHEAD = 2;
@@ -14,7 +14,11 @@ public:
     Arrays(const Machine& machine, Outputs& outputs, Activity& activity)
         : machine(machine), outputs(outputs), activity(activity), arrays(machine.dense_arrays + machine.sparse_arrays),
           sparse_slots(machine.sparse_arrays * machine.slots), ends(machine.dense_arrays), waiting(sparse_slots, LONG_AGO),
-          popping(sparse_slots), ahead(sparse_slots), closed(arrays, LONG_AGO), walked(arrays, LONG_AGO), room(machine.psum_depth + 1) {}
+          ahead(sparse_slots), ended(sparse_slots, LONG_AGO), closed(arrays, LONG_AGO), walked(arrays, LONG_AGO), sparse_phase(sparse_phase_for(sparse_slots, machine.slots)) {
+        size_t size = 1;
+        while (size <= size_t(machine.psum_depth)) size *= 2;
+        room.resize(size);
+    }
 
     // A CONV begins. `deals`: of each plane, HIGH first.
     void begin(const Layer& layer, const std::vector<Deal>& deals, const Data& data) {
@@ -62,6 +66,7 @@ private:
         prepared = true;
         found.clear();
         words.clear();
+        words.reserve(layer->planes);
         ready_dense.assign(arrays, LONG_AGO);
         const int first = machine.dense_arrays * machine.slots;
         const int64_t plane_size = int64_t(layer->images) * layer->channels * layer->width *
@@ -75,6 +80,9 @@ private:
         for (int plane = 0; plane < layer->planes; ++plane)
             found.emplace_back(*layer, words[plane], (*deals)[plane].depth[1] == 0);
         behind = place_from_end(SPARSE_AHEAD);
+        taken.assign(int64_t(layer->images) * sparse_slots, 0);
+        leading.assign(taken.size(), 0);
+        looked.assign(layer->images, 0);
     }
 
     // The word that many words before an image's last one.
@@ -96,43 +104,54 @@ private:
     void pixels(int image) {
         const int slots = machine.slots, count = layer->height * layer->width;
         int64_t at = int64_t(image) * count * sparse_slots;
+        int number = 0;
         for (int row = 0; row < layer->height; ++row)
-            for (int column = 0; column < layer->width; ++column, at += sparse_slots) {
+            for (int column = 0; column < layer->width; ++column, ++number, at += sparse_slots, ++pixel) {
+                const bool last = number == count - 1;
+                const Room place = {joined(machine.psum_depth), joined(machine.psum_depth - 1)};
                 Cycle latest = LONG_AGO;
-                const int number = row * layer->width + column;
-                for (int a = 0; a < machine.dense_arrays; ++a) latest = std::max(latest, dense(a, row, column, number == count - 1));
-                for (int plane = 0; plane < layer->planes; ++plane) {
+                for (int a = 0; a < machine.dense_arrays; ++a)
+                    latest = std::max(latest, dense(a, row, column, last, place));
+                for (int plane = 0; plane < layer->planes && sparse_slots; ++plane) {
                     if (!present(plane, 1)) continue;
                     const Phases& phase = found[plane];
-                    for (int s = 0; s < sparse_slots; ++s) {
-                        const Cycle first = std::max(closed[machine.dense_arrays + s / slots] + 1,
-                                                     waiting[s] + phase.skipped[at + s] + 1);
-                        if (number == behind.pixel && plane == behind.plane)
-                            ahead[s] = found[plane].taken(image, behind, s, first, waiting[s]);
-                        popping[s] = first + phase.length[at + s];
-                        if (phase.pops[at + s]) activity.sparse(first + 1, popping[s] + 1);
-                        waiting[s] = first + phase.behind[at + s];
-                    }
-                    for (int a = 0; a < machine.sparse_arrays; ++a) {
-                        Cycle done = popping[a * slots];
-                        for (int s = 1; s < slots; ++s) done = std::max(done, popping[a * slots + s]);
-                        Cycle& before = closed[machine.dense_arrays + a];
-                        before = plane == layer->planes - 1 ? close(done, before) : done;
-                        latest = std::max(latest, before);
-                    }
+                    if (number == behind.pixel && plane == behind.plane) look_ahead(image, at);
+                    const Closed closes = sparse_phase(sparse_slots, slots, &phase.skipped[at], &phase.length[at],
+                                                       &phase.behind[at], plane == layer->planes - 1, place,
+                                                       ended.data(), waiting.data());
+                    latest = std::max(latest, closes.latest);
+                    if (phase.pops[at + closes.slot]) activity.sparse(closes.first + 1, closes.popped + 1);
+                    if (closes.blocked) activity.blocked(closes.latest - closes.blocked, closes.latest - 1);
                 }
-                for (int a = machine.dense_arrays; a < arrays; ++a) latest = std::max(latest, closed[a]);
-                room[pixel % room.size()] = outputs.join(latest + machine.psum, number == count - 1);
-                ++pixel;
+                room[pixel & (room.size() - 1)] = outputs.join(latest + machine.psum, last);
             }
-        for (int a = machine.dense_arrays; a < arrays; ++a)
-            for (int s = 0; s < slots; ++s)
-                if (behind.pixel >= 0)
-                    walked[a] = std::max(walked[a], ahead[(a - machine.dense_arrays) * slots + s] + 1 + REGISTER);
+        for (int s = 0; s < sparse_slots; ++s) {
+            const int a = machine.dense_arrays + s / slots;
+            closed[a] = ended[s];
+            if (behind.pixel >= 0) walked[a] = std::max(walked[a], ahead[s] + 1 + REGISTER);
+        }
+    }
+
+    // When the pixel that many places before was joined, and its place can be used again.
+    Cycle joined(int before) const {
+        return pixel >= before ? room[(pixel - before) & (room.size() - 1)] + ROOM : LONG_AGO;
+    }
+
+    // When the slots take the word `behind` of an image.
+    void look_ahead(int image, int64_t at) {
+        const Phases& phase = found[behind.plane];
+        int16_t* when = &taken[int64_t(image) * sparse_slots];
+        uint8_t* from_first = &leading[int64_t(image) * sparse_slots];
+        if (!looked[image]) phase.taken(image, behind, when, from_first);
+        looked[image] = 1;
+        for (int s = 0; s < sparse_slots; ++s) {
+            const Cycle first = std::max(ended[s], waiting[s] + phase.skipped[at + s]) + 1;
+            ahead[s] = (from_first[s] ? waiting[s] : first) + when[s];
+        }
     }
 
     // A dense array's pixel: when it is closed.
-    Cycle dense(int array, int row, int column, bool last) {
+    Cycle dense(int array, int row, int column, bool last, const Room& place) {
         Cycle start = std::max(closed[array] + 1, ready_dense[array]);
         int operands = 0, real = 0;
         for (int plane = 0; plane < layer->planes; ++plane) {
@@ -147,7 +166,7 @@ private:
                 }
         }
         const Cycle done = start + operands - 1;
-        closed[array] = close(done, closed[array]);
+        closed[array] = close(done, closed[array], place);
         if (real) activity.dense(start + 1, start + real - 1);
         if (real == operands) activity.dense(closed[array] + 1, closed[array] + 1);
         ends[array].moved(closed[array]);
@@ -156,12 +175,9 @@ private:
     }
 
     // A pixel is finished in cycle `done`; when it finds a place in the queue. `before`: when the array's last one did.
-    Cycle close(Cycle done, Cycle before) {
-        const int size = int(room.size());
-        const Cycle own = pixel >= machine.psum_depth ? room[(pixel - machine.psum_depth) % size] + ROOM : LONG_AGO;
-        const Cycle next = pixel >= machine.psum_depth - 1 ? room[(pixel - machine.psum_depth + 1) % size] + ROOM : LONG_AGO;
-        Cycle when = std::max(done, own);
-        if (when != before + 1) when = std::max(when, next);
+    Cycle close(Cycle done, Cycle before, const Room& place) {
+        Cycle when = std::max(done, place.own);
+        if (when != before + 1) when = std::max(when, place.next);
         if (when > done) activity.blocked(done, when - 1);
         return when;
     }
@@ -189,7 +205,10 @@ private:
     std::vector<Phases> found;
     Place behind;               // the word that is taken before a slot's walker gives an image's last one
     std::vector<Ends> ends;
-    std::vector<Cycle> waiting, popping, ahead, closed, walked, ready_dense;
+    std::vector<Cycle> waiting, ahead, ended, closed, walked, ready_dense;
+    std::vector<int16_t> taken;    // of each image and slot: when the word `behind` is taken, see Walk::taken
+    std::vector<uint8_t> leading, looked;
+    SparsePhase sparse_phase;
     std::vector<Cycle> room;  // when the sums of a pixel were joined
     int64_t pixel = 0;
 };

@@ -13,7 +13,7 @@ public:
     ImageLoader(const Machine& machine, Loader& loader) : machine(machine), loader(loader) {}
 
     // The rows of one plane of an image. `last`: nothing else of the image follows.
-    void plane(const Layer& layer, const Deal& deal, int64_t address, const int32_t* order, bool last) {
+    void plane(const Layer& layer, const Deal& deal, bool last) {
         const int chunks = ceil_div((layer.height + layer.halo_top + layer.halo_bottom) * layer.width, machine.turn_rows);
         const int words = layer.int16_acts ? machine.chunk_words : 1;
         for (size_t s = 0; s < deal.slots.size(); ++s) {
@@ -23,12 +23,11 @@ public:
                     const int rows = std::min(machine.turn_rows, slot.depth - begin);
                     for (int row = 0; row < rows; ++row) {
                         const int position = Deal::position(slot, begin + row);
-                        arrive(layer.int16_acts, position < 0 ? 0 : words, address + 2 * chunk);
+                        arrive(layer.int16_acts, position < 0 ? 0 : words);
                         queue(s % TURNS, rows, row);
                     }
                 }
         }
-        (void)order;
         if (last) mark();
     }
 
@@ -37,18 +36,21 @@ public:
 
 private:
     static constexpr int REGISTER = 1, QUEUE = 2;
+    static constexpr int RING = 64;  // a power of two, not below the rows of a queue
 
     struct Turn {
-        std::vector<Cycle> left;   // when the rows of before left the queue
-        int64_t rows = 0;
+        Cycle left[RING];          // when the rows of before left the queue
+        uint32_t rows = 0;
         Cycle free = LONG_AGO;     // the turn takes the next row from then on
         bool filled = false;       // a block waits for the next one
+
+        Turn() { std::fill(left, left + RING, LONG_AGO); }
     };
 
     // A row of `words` memory words, 0: of zeros, comes to the queues in cycle `arrived`.
-    void arrive(bool int16, int words, int64_t address) {
+    void arrive(bool int16, int words) {
         const int count = std::max(words, 1);
-        Cycle there = words ? loader.words(words, address) : loader.zero();
+        Cycle there = words ? loader.words(words, 0) : loader.zero();
         const Cycle room = queued_before + REGISTER;  // in the register in front of the queues
         if (int16) {
             const Cycle codes = std::max(there + machine.normaliser, left_normaliser + count);
@@ -88,13 +90,12 @@ private:
     }
 
     // When a row that comes in cycle `when` finds room in the queue.
-    Cycle enter(Turn& turn, Cycle when) {
-        if (turn.left.empty()) turn.left.assign(machine.turn_queue, LONG_AGO);
-        return std::max(when, turn.left[turn.rows % machine.turn_queue] + 1);
+    Cycle enter(const Turn& turn, Cycle when) const {
+        return std::max(when, turn.left[(turn.rows - machine.turn_queue) & (RING - 1)] + 1);
     }
 
     void leave(Turn& turn, Cycle when) {
-        turn.left[turn.rows % machine.turn_queue] = when;
+        turn.left[turn.rows & (RING - 1)] = when;
         ++turn.rows;
     }
 

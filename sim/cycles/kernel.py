@@ -15,6 +15,7 @@ from sqdm.sim.cycles import parameters
 
 SOURCE = "kernel.cpp"
 FLAGS = ("-O3", "-shared", "-fPIC", "-std=c++17")
+CPU_FLAGS = Path("/proc/cpuinfo")  #: where Linux tells what the processor can do
 #: The counters that the model predicts, in the order of timing.h.
 COUNTERS = (
     "CYCLES", "BUSY_DENSE", "BUSY_SPARSE", "ACTIVE", "STALL_DETECT", "STALL_WEIGHTS", "STALL_ACTS", "STALL_OUTPUT",
@@ -30,14 +31,15 @@ def build() -> Path:
     folder = Path(__file__).parent
     sources = [*sorted(folder.glob("*.h")), folder / SOURCE]
     compiler = toolchain.compiler()
-    key = library.digest(*(path.read_text() for path in sources), compiler, FLAGS)
+    flags = (*FLAGS, *(("-mavx2",) if CPU_FLAGS.exists() and " avx2 " in CPU_FLAGS.read_text() else ()))
+    key = library.digest(*(path.read_text() for path in sources), compiler, flags)
     final = library.cache_dir() / f"sqdm_cycles-{key}.so"
     if not final.exists():
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=final.parent) as work:
                 made = Path(work) / final.name
-                _compile([str(compiler), *FLAGS, "-o", str(made), str(folder / SOURCE)])
+                _compile([str(compiler), *flags, "-o", str(made), str(folder / SOURCE)])
                 shutil.move(made, final)
         except OSError as error:
             raise UserError(f"the build cache {str(final.parent)!r} must be writable: {error.strerror}") from None

@@ -134,7 +134,7 @@ private:
         for (int plane = 0; plane < layer.planes; ++plane) {
             const Cycle accepted = std::max(when + 1, loader.command_ready());
             loader.command(accepted);
-            acts.plane(layer, deals[plane], 0, nullptr, plane == layer.planes - 1);
+            acts.plane(layer, deals[plane], plane == layer.planes - 1);
             loader.end();
             when = accepted;
         }

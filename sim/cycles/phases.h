@@ -58,41 +58,48 @@ struct Taps {
     int count() const { return (row_high - row_low + 1) * (column_high - column_low + 1); }
 };
 
-// State of all slots in a phase, in cycles from the first pop.
-struct Walk {
-    std::vector<int16_t> skipped, began, next, waits, last, pops;
+// State of all slots in a phase, in cycles from the first pop. `Slots`: how many, or 0: `slots`, at most MOST_SLOTS.
+constexpr int MOST_SLOTS = 128;
 
-    explicit Walk(int slots)
-        : skipped(slots), began(slots), next(slots), waits(slots), last(slots), pops(slots) {}
+template <int Slots>
+struct Walk {
+    static constexpr int SIZE = Slots ? Slots : MOST_SLOTS;
+    int16_t skipped[SIZE], began[SIZE], next[SIZE], waits[SIZE], last[SIZE], pops[SIZE];
+    const int slots;
+
+    explicit Walk(int slots) : slots(Slots ? Slots : slots) {}
 
     void begin() {
-        for (auto* values : {&skipped, &began, &next, &waits, &last, &pops}) std::fill(values->begin(), values->end(), 0);
+        for (int16_t* values : {skipped, began, next, waits, last, pops}) std::fill(values, values + slots, 0);
     }
 
     // A word with `counts` non-zeros comes; `end`: the phase's last one.
     void word(const uint8_t* counts, bool end) {
-        const int slots = int(skipped.size());
-        int16_t *z = skipped.data(), *b = began.data(), *n = next.data(), *w = waits.data(), *l = last.data(),
-                *p = pops.data();
-        for (int s = 0; s < slots; ++s) {
+        const int16_t closing = end ? -1 : 0;  // masks: all ones or zero
+        for (int s = 0; s < (Slots ? Slots : slots); ++s) {
             const int16_t k = counts[s];
-            const int16_t starts = std::max<int16_t>(n[s], w[s] + 1);      // when it would be popped
-            const int16_t marked = std::max<int16_t>(n[s] - 1, w[s] + 1);  // or only ends the phase
-            const int16_t from = b[s] ? starts : 0;
-            const bool loads = k > 0 || (end && !b[s]);                    // otherwise it is dropped
-            l[s] = loads ? from + std::max<int16_t>(k, 1) - 1 : end ? marked : l[s];
-            n[s] = loads ? from + k : n[s];
-            w[s] = loads ? from : b[s] ? w[s] + 1 : w[s];
-            z[s] += !loads && !b[s];
-            b[s] |= loads;
-            p[s] += k;
+            const int16_t starts = std::max<int16_t>(next[s], waits[s] + 1);      // when it would be popped
+            const int16_t marked = std::max<int16_t>(next[s] - 1, waits[s] + 1);  // or only ends the phase
+            const int16_t from = began[s] & starts;
+            const int16_t some = k > 0 ? -1 : 0;
+            const int16_t loads = some | (closing & ~began[s]);                   // otherwise it is dropped
+            const int16_t popped = from + std::max<int16_t>(k, 1) - 1;
+            last[s] = (loads & popped) | (~loads & ((closing & marked) | (~closing & last[s])));
+            next[s] = (loads & int16_t(from + k)) | (~loads & next[s]);
+            waits[s] = (loads & from) | (~loads & int16_t(waits[s] - began[s]));
+            skipped[s] += (~loads & ~began[s]) & 1;
+            began[s] |= loads;
+            pops[s] += k;
         }
     }
 
-    // When the word that comes next is taken: from the first pop, or, while `began` is 0, from the phase's first word.
-    int taken(int slot, int count, bool end) const {
-        if (!began[slot]) return count > 0 || end ? -1 : skipped[slot];
-        return count > 0 ? std::max(next[slot], int16_t(waits[slot] + 1)) - 1 : waits[slot];
+    // When the word that comes next is taken: from the first pop; `leading`: from when the phase's first word waits.
+    void taken(const uint8_t* counts, bool end, int16_t* when, uint8_t* leading) const {
+        for (int s = 0; s < slots; ++s) {
+            leading[s] = !began[s] && counts[s] == 0 && !end;
+            if (!began[s]) when[s] = leading[s] ? skipped[s] : -1;
+            else when[s] = counts[s] > 0 ? std::max<int>(next[s], waits[s] + 1) - 1 : waits[s];
+        }
     }
 };
 
@@ -108,44 +115,55 @@ public:
     std::vector<int16_t> skipped, length, behind, pops;
 
     // `none`: the pool has no channels of this plane; every pixel then is one empty word.
-    Phases(const Layer& layer, const Words& words, bool none) : layer(layer), words(words), none(none), walk(words.slots) {
+    Phases(const Layer& layer, const Words& words, bool none) : layer(layer), words(words), none(none) {
         const int64_t size = int64_t(layer.images) * layer.height * layer.width * words.slots;
         for (auto* values : {&skipped, &length, &behind, &pops}) values->assign(size, 0);
-        if (none) return;
-        int64_t place = 0;
-        for (int image = 0; image < layer.images; ++image)
-            for (int pixel = 0; pixel < layer.height * layer.width; ++pixel, place += words.slots) {
-                visit(image, pixel, [&](const uint8_t* counts, int, bool end) { walk.word(counts, end); });
-                std::copy(walk.skipped.begin(), walk.skipped.end(), &skipped[place]);
-                std::copy(walk.last.begin(), walk.last.end(), &length[place]);
-                std::copy(walk.waits.begin(), walk.waits.end(), &behind[place]);
-                std::copy(walk.pops.begin(), walk.pops.end(), &pops[place]);
-            }
+        if (none || words.slots == 0) return;
+        switch (words.slots) {
+            case 2: walk_all<2>(); break;
+            case 4: walk_all<4>(); break;
+            case 8: walk_all<8>(); break;
+            case 16: walk_all<16>(); break;
+            default: walk_all<0>(); break;
+        }
     }
 
     int word_count(int pixel) const {
         return none ? 1 : words.groups * Taps(layer, false, pixel / layer.width, pixel % layer.width).count();
     }
 
-    // When a slot takes a word of an image, `first` pop of its phase and `waiting`: its first word known.
-    Cycle taken(int image, const Place& place, int slot, Cycle first, Cycle waiting) {
-        if (none) return first - 1;
-        Cycle when = 0;
+    // When each slot takes a word of an image, see `Walk::taken`.
+    void taken(int image, const Place& place, int16_t* when, uint8_t* leading) const {
+        std::fill(when, when + words.slots, -1);
+        std::fill(leading, leading + words.slots, 0);
+        if (none) return;
+        Walk<0> walk(words.slots);
+        walk.begin();
         visit(image, place.pixel, [&](const uint8_t* counts, int number, bool end) {
-            if (number == place.word) {
-                const bool leading = !walk.began[slot] && counts[slot] == 0 && !end;
-                when = (leading ? waiting : first) + walk.taken(slot, counts[slot], end);
-            }
+            if (number == place.word) walk.taken(counts, end, when, leading);
             walk.word(counts, end);
         });
-        return when;
     }
 
 private:
+    template <int Slots>
+    void walk_all() {
+        Walk<Slots> walk(words.slots);
+        int64_t place = 0;
+        for (int image = 0; image < layer.images; ++image)
+            for (int pixel = 0; pixel < layer.height * layer.width; ++pixel, place += walk.slots) {
+                walk.begin();
+                visit(image, pixel, [&](const uint8_t* counts, int, bool end) { walk.word(counts, end); });
+                std::copy(walk.skipped, walk.skipped + walk.slots, &skipped[place]);
+                std::copy(walk.last, walk.last + walk.slots, &length[place]);
+                std::copy(walk.waits, walk.waits + walk.slots, &behind[place]);
+                std::copy(walk.pops, walk.pops + walk.slots, &pops[place]);
+            }
+    }
+
     template <typename Use>
-    void visit(int image, int pixel, Use use) {
+    void visit(int image, int pixel, Use use) const {
         const Taps taps(layer, false, pixel / layer.width, pixel % layer.width);
-        walk.begin();
         int number = 0;
         for (int y = taps.row_low; y <= taps.row_high; ++y)
             for (int x = taps.column_low; x <= taps.column_high; ++x)
@@ -157,5 +175,4 @@ private:
     const Layer& layer;
     const Words& words;
     const bool none;
-    Walk walk;
 };

@@ -70,7 +70,7 @@ private:
 // The address generator and the loader up to where its answers are used.
 class Loader {
 public:
-    explicit Loader(const Machine& machine) : machine(machine), port(machine), taken(TAGS, LONG_AGO) {}
+    explicit Loader(const Machine& machine) : machine(machine), port(machine), taken(RING, LONG_AGO) {}
 
     Cycle command_ready() const { return generator_free; }
 
@@ -102,7 +102,7 @@ public:
     void take(int count, Cycle when) {
         there = std::max(there, when);
         for (int i = count - 1; i >= 0; --i) {
-            taken[number % TAGS] = when - i;
+            taken[number & (RING - 1)] = when - i;
             ++number;
         }
     }
@@ -116,10 +116,11 @@ public:
 private:
     static constexpr int REGISTER = 1, WALK = 2, TAG = 4;
     static constexpr int SEND = 2 * REGISTER;  // from a request to the port
+    static constexpr int RING = 128;  // a power of two above TAGS
     static constexpr int TAGS = 68;  // requests in front of the queue of tags, in it and behind it
 
     void wait_for_tags(int count) {
-        request = std::max(request, taken[(number + count - 1) % TAGS] + 1 - (count - 1));
+        request = std::max(request, taken[(number + count - 1 - TAGS) & (RING - 1)] + 1 - (count - 1));
     }
 
     const Machine& machine;
