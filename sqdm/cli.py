@@ -23,6 +23,7 @@ COMMANDS = (
     "energy",
     "fpga",
     "bench",
+    "explore",
     "report",
     "train",
     "quantize",
