@@ -9,11 +9,14 @@ COLORS = {"active": "#4c72b0", "weights": "#dd8452", "acts": "#55a868", "output"
 
 
 def stacked_bars(rows: list[dict], caption: str, path: Path) -> None:
-    """Write a bar for every row that ran; its speed-ups over FP16 and over 4 bit stand behind it."""
+    """Write a bar for every row that ran; its speed-ups over FP16 and over 4 bit stand behind it.
+
+    Rows with every layer in 8 bit are left out: they take so long that all other bars would be short.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    shown = [row for row in rows if row.get("stalls") and row["cycles"]]
+    shown = [row for row in rows if row.get("stalls") and row["bits"] != 8]
     figure = Figure(figsize=(10, 0.28 * len(shown) + 1.6), dpi=150, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
