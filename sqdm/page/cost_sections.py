@@ -2,6 +2,7 @@
 
 import shlex
 
+from sqdm.commands.synth import PARTS
 from sqdm.page import pictures
 from sqdm.page.blocks import Figure, Section, Table, config_option, number, percent
 
@@ -30,7 +31,8 @@ def headline(bench: dict | None) -> Section:
         f"{number(published['speedup_4bit'], 2, 'x')}, of other models ({published['source']}).",
         "Of the products of all convolutions, zeros is the share with an activation of zero, exploitable those of "
         "them in channels that went to sparse arrays, skipped what was not multiplied. Of the bound: the speed-up "
-        "over 4 bit as a share of what skipping every zero would give.",
+        "over 4 bit as a share of what skipping every zero would give. Dense slots "
+        "without a channel count as multiplying, so a dense row can skip less than nothing.",
         "Area is in gate equivalents, memories apart; per area is the speed-up over 4 bit, over the area relative to "
         "the dense arrays. Energy is on chip, per image. What is missing was not measured for that row.",
         *(f"{row['name']}: {row['problem']}." for row in bench["rows"] if row["problem"]),
@@ -44,10 +46,10 @@ def headline(bench: dict | None) -> Section:
         caption = "Speed-ups of the headline rows. They say nothing about area: the column per area does."
         blocks.append(Figure(pictures.speed_bars(fast), alt, caption, command))
     blocks += [_rows_table(members, TITLES[group], command) for group, members in groups.items()]
-    if stalled := [row for row in bench["rows"] if row.get("stalls") and row["cycles"]]:
+    if stalled := [row for row in bench["rows"] if row.get("stalls") and row["cycles"] and row["bits"] != 8]:
         uri = pictures.drawn(lambda path: stacked_bars(stalled, "cycles with work, and stalls by cause", path))
         alt = f"Stacked bars of the cycles of {len(stalled)} rows; the tables above have cycles and stalls."
-        caption = "Cycles in which any array multiplies (active), and cycles in which none does, by cause."
+        caption = "Cycles in which any array multiplies (active), cycles in which none does, by cause; no 8-bit rows."
         blocks.append(Figure(uri, alt, caption, command))
     return Section("headline", title, text, blocks)
 
@@ -82,8 +84,9 @@ def _parts(result: dict) -> list[Figure | Table]:
 
     config, target, parts = result["config"], result["target"], result["parts"]
     words = ["sqdm", "synth", "--config", config, "--target", target]
-    for part in parts:
-        words += ["--part", part["name"]]
+    if [part["name"] for part in parts] != list(PARTS):
+        for part in parts:
+            words += ["--part", part["name"]]
     if any("fmax_by_seed" in part for part in parts):
         words.append("--place")
     command = shlex.join([*words, "--json"])

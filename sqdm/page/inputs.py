@@ -27,7 +27,11 @@ PROFILED: Shape = {"cycles": NUMBER, "cycles_dense": OPTIONAL, "speedup": OPTION
 ROW: Shape = {"name": TEXT, "groups": [TEXT], "cycles": OPTIONAL, "speedup_fp16": OPTIONAL, "speedup_4bit": OPTIONAL,
               "energy": OPTIONAL, "area": OPTIONAL, "speedup_per_area": OPTIONAL,
               "problem": (str, type(None), "text or null")}  # fmt: skip
-RAN: Shape = {"active": NUMBER, "stalls": {name.removeprefix("STALL_").lower(): NUMBER for name in STALLS}}
+RAN: Shape = {
+    "active": NUMBER,
+    "bits": OPTIONAL,
+    "stalls": {name.removeprefix("STALL_").lower(): NUMBER for name in STALLS},
+}
 BENCH: Shape = {
     "engine": TEXT, "images": NUMBER, "steps": NUMBER, "evaluations": NUMBER, "rows": [ROW],
     "published": {"source": TEXT, "speedup_fp16": NUMBER, "speedup_4bit": NUMBER},
@@ -99,8 +103,10 @@ def read_sample(folder: Path) -> Sample:
     """The results of `sqdm sample --out folder`; raises `UserError` when they are not that."""
     report = read_json(folder / "report.json", "sample", REPORT)
     for index, row in enumerate(report["layers"]):
+        where = f"sample {str(folder / 'report.json')!r}.layers[{index}]"
+        check(row.get("zero_fraction"), OPTIONAL, f"{where}.zero_fraction")
         if "counters" in row:
-            check(row, PROFILED, f"sample {str(folder / 'report.json')!r}.layers[{index}]")
+            check(row, PROFILED, where)
     config = report["config"]
     if (config["dense_arrays"] + config["sparse_arrays"]) * config["slots"] <= 0:
         raise UserError(f"sample {str(folder / 'report.json')!r}.config must have arrays and slots, but has none")
@@ -113,20 +119,24 @@ def read_sample(folder: Path) -> Sample:
     if not picture.startswith(PNG):
         raise UserError(f"sample {str(folder / 'samples.png')!r} must be a PNG picture")
     statistics = folder / "stats.npz"
-    return Sample(report, picture, read_zeros(statistics) if statistics.exists() else {})
+    zeros = read_zeros(statistics, report) if statistics.exists() else {}
+    return Sample(report, picture, zeros)
 
 
-def read_zeros(path: Path) -> dict[str, np.ndarray]:
-    """Shares of zeros by layer, (channels, evaluations) each; raises `UserError` when they are not."""
+def read_zeros(path: Path, report: dict) -> dict[str, np.ndarray]:
+    """Shares of zeros by layer, (channels, evaluations) each; raises `UserError` unless they are those of the run."""
     try:
         with np.load(path, allow_pickle=False) as archive:
             found = dict(archive.items())
     except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile):
         raise UserError(f"sample {str(path)!r} must be the statistics of sqdm sample --stats") from None
+    means = {row["name"]: row.get("zero_fraction") for row in report["layers"]}
     for name, share in found.items():
         numbers = share.ndim == 2 and share.size and share.dtype.kind == "f"
         if not numbers or not (share.min() >= 0 and share.max() <= 1):
-            raise UserError(
-                f"sample {str(path)!r} must hold shares (channels, evaluations) in 0..1, and {name!r} is not"
-            )
+            raise UserError(f"sample {str(path)!r} must hold shares (channels, evaluations) in 0..1, not {name!r}")
+        mean = means.get(name)
+        other = not isinstance(mean, float) or not np.isclose(share.mean(), mean, atol=1e-6)
+        if other or share.shape[1] != report["evaluations"]:
+            raise UserError(f"sample {str(path)!r} must be of the run in report.json, but {name!r} is of another")
     return found

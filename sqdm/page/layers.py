@@ -56,10 +56,11 @@ def by_layer(report: dict) -> list[Bar]:
         works = row["counters"]["ACTIVE"] or row["counters"]["STALL_MAP"]
         (bars if works else rest).append(found)
     if rest:
+        noun = "descriptor" if len(rest) == 1 else "descriptors"
         known = all(one.dense is not None for one in rest)
         bars.append(
             Bar(
-                f"{len(rest)} descriptors without arithmetic",
+                f"{len(rest)} {noun} without arithmetic",
                 sum(one.cycles for one in rest),
                 0.0,
                 0.0,

@@ -11,7 +11,7 @@ from sqdm.page.layers import CAUSES, Bar, by_layer, skew, whole
 from sqdm.picture import heat_maps
 from sqdm.report import summary
 
-SOURCES = {"rtl": "the RTL, compiled and simulated", "uart": "the RTL on a board", "golden": "the integer model",
+SOURCES = {"rtl": "the RTL (compiled and simulated)", "uart": "the RTL on a board", "golden": "the integer model",
            "float": "the float network"}  # fmt: skip
 
 
@@ -84,6 +84,8 @@ def layers(sample: Sample) -> Section:
     ]
     if report["counters"]["OPS_DENSE"]:
         text.append("This run has dense arrays: the zeros that they multiply are part of the ideal.")
+    causes = ", ".join(f"{name.removeprefix('STALL_').lower()}: {cause}" for name, cause in CAUSES.items())
+    text.append(f"Causes in the tables: {causes}.")
     text.append("Lanes without an output channel count as working, so a layer with few of them looks better here.")
     shown = (
         f"Evaluation {report['profiled_evaluation']} of {report['evaluations']}, run once more descriptor by "
@@ -105,15 +107,20 @@ def layers(sample: Sample) -> Section:
                 f"Each bar: ideal, uneven slots, stalls by cause. The tick: all arrays dense. {shown}",
                 command,
             ),
-            _layer_table([total], "Where the cycles of the whole run went. These parts add up to its cycles.", command),
-            _layer_table(bars, f"The bars in numbers. {shown}", command),
+            _layer_table(
+                [total],
+                "Where the cycles of the whole run went. Ideal, uneven and stalls add up to achieved; use: ideal over "
+                "achieved.",
+                command,
+            ),
+            _layer_table(bars, f"The bars in numbers; zeros are the mean over the whole run. {shown}", command),
         ],
     )
 
 
 def _layer_table(bars: list[Bar], caption: str, command: str) -> Table:
-    heads = ("", "zeros", "ideal", "uneven", *(f"stall: {cause}" for cause in CAUSES.values()), "achieved",
-             "ideal / achieved", "all dense", "speed-up")  # fmt: skip
+    heads = ("", "zeros", "ideal", "uneven", *(name.removeprefix("STALL_").lower() for name in CAUSES), "achieved",
+             "use", "all dense", "speed-up")  # fmt: skip
     rows = [
         (one.name, percent(one.zeros, 0), number(one.ideal), number(one.uneven), *map(number, one.stalls.values()),
          number(one.cycles), percent(one.ideal / one.cycles if one.cycles else None, 0), number(one.dense),
