@@ -13,8 +13,10 @@ class Arrays {
 public:
     Arrays(const Machine& machine, Outputs& outputs, Activity& activity)
         : machine(machine), outputs(outputs), activity(activity), arrays(machine.dense_arrays + machine.sparse_arrays),
-          sparse_slots(machine.sparse_arrays * machine.slots), ends(machine.dense_arrays), waiting(sparse_slots, LONG_AGO),
-          ahead(sparse_slots), ended(sparse_slots, LONG_AGO), closed(arrays, LONG_AGO), walked(arrays, LONG_AGO), sparse_phase(sparse_phase_for(sparse_slots, machine.slots)) {
+          sparse_slots(machine.sparse_arrays * machine.slots), sides(ceil_div(sparse_slots, SIDE) * SIDE),
+          ends(machine.dense_arrays), waiting(sparse_slots, LONG_AGO), ahead(sparse_slots),
+          ended(sparse_slots, LONG_AGO), closed(arrays, LONG_AGO), walked(arrays, LONG_AGO),
+          sparse_phase(sparse_phase_for(sparse_slots, machine.slots)) {
         size_t size = 1;
         while (size <= size_t(machine.psum_depth)) size *= 2;
         room.resize(size);
@@ -80,7 +82,7 @@ private:
         for (int plane = 0; plane < layer->planes; ++plane)
             found.emplace_back(*layer, words[plane], (*deals)[plane].depth[1] == 0);
         behind = place_from_end(SPARSE_AHEAD);
-        taken.assign(int64_t(layer->images) * sparse_slots, 0);
+        taken.assign(int64_t(layer->images) * sides, 0);
         leading.assign(taken.size(), 0);
         looked.assign(layer->images, 0);
     }
@@ -103,10 +105,10 @@ private:
 
     void pixels(int image) {
         const int slots = machine.slots, count = layer->height * layer->width;
-        int64_t at = int64_t(image) * count * sparse_slots;
+        int64_t at = int64_t(image) * count * sides;
         int number = 0;
         for (int row = 0; row < layer->height; ++row)
-            for (int column = 0; column < layer->width; ++column, ++number, at += sparse_slots, ++pixel) {
+            for (int column = 0; column < layer->width; ++column, ++number, at += sides, ++pixel) {
                 const bool last = number == count - 1;
                 const Room place = {joined(machine.psum_depth), joined(machine.psum_depth - 1)};
                 Cycle latest = LONG_AGO;
@@ -140,8 +142,8 @@ private:
     // When the slots take the word `behind` of an image.
     void look_ahead(int image, int64_t at) {
         const Phases& phase = found[behind.plane];
-        int16_t* when = &taken[int64_t(image) * sparse_slots];
-        uint8_t* from_first = &leading[int64_t(image) * sparse_slots];
+        int16_t* when = &taken[int64_t(image) * sides];
+        int16_t* from_first = &leading[int64_t(image) * sides];
         if (!looked[image]) phase.taken(image, behind, when, from_first);
         looked[image] = 1;
         for (int s = 0; s < sparse_slots; ++s) {
@@ -196,7 +198,7 @@ private:
     const Machine& machine;
     Outputs& outputs;
     Activity& activity;
-    const int arrays, sparse_slots;
+    const int arrays, sparse_slots, sides;  // `sides`: sparse slots in whole sides
     const Layer* layer = nullptr;
     const std::vector<Deal>* deals = nullptr;
     const Data* data = nullptr;
@@ -207,7 +209,8 @@ private:
     std::vector<Ends> ends;
     std::vector<Cycle> waiting, ahead, ended, closed, walked, ready_dense;
     std::vector<int16_t> taken;    // of each image and slot: when the word `behind` is taken, see Walk::taken
-    std::vector<uint8_t> leading, looked;
+    std::vector<int16_t> leading;
+    std::vector<uint8_t> looked;
     SparsePhase sparse_phase;
     std::vector<Cycle> room;  // when the sums of a pixel were joined
     int64_t pixel = 0;

@@ -14,7 +14,8 @@ public:
 
     // The rows of one plane of an image. `last`: nothing else of the image follows.
     void plane(const Layer& layer, const Deal& deal, bool last) {
-        const int chunks = ceil_div((layer.height + layer.halo_top + layer.halo_bottom) * layer.width, machine.turn_rows);
+        const int pixels = (layer.height + layer.halo_top + layer.halo_bottom) * layer.width;
+        const int chunks = ceil_div(pixels, machine.turn_rows);
         const int words = layer.int16_acts ? machine.chunk_words : 1;
         for (size_t s = 0; s < deal.slots.size(); ++s) {
             const Deal::Slot& slot = deal.slots[s];
@@ -33,6 +34,16 @@ public:
 
     // The cycle after which the last image is in the buffers.
     Cycle loaded() const { return done; }
+
+    // All times that the future depends on; see `Loader`.
+    template <typename Use>
+    void visit(Use use) {
+        for (Turn& turn : turns) {
+            for (int i = 1; i <= machine.turn_queue; ++i) use(turn.left[(turn.rows - i) & (RING - 1)]);
+            use(turn.free);
+        }
+        for (Cycle* time : {&left_normaliser, &queued, &queued_before, &done}) use(*time);
+    }
 
 private:
     static constexpr int REGISTER = 1, QUEUE = 2;

@@ -98,8 +98,8 @@ private:
         return start + 2;
     }
 
-    // Something comes to the barrier in cycle `when`; `idle`: nothing is being loaded from then on. Returns the cycle in
-    // which it passes. Cycles in which the program only waits for the host do not exist here.
+    // Something comes to the barrier in cycle `when`; `idle`: nothing is being loaded from then on. Returns the cycle
+    // in which it passes. Cycles in which the program only waits for the host do not exist here.
     Cycle passes(Cycle when, Cycle idle) {
         const Cycle passed = std::max(when, complete);
         if (!owed) return passed;

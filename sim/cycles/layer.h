@@ -3,14 +3,17 @@
 #pragma once
 
 #include "arrays.h"
-#include "images.h"
+#include "image_memory.h"
 
 // Weights of an output tile, or of an image: when each set's last job was finished by the last array.
 struct WeightHalves {
     std::vector<Cycle> released;  // by set, over the whole program
 
     // When the set with that number may be asked for.
-    Cycle free(size_t set) const { return set < 2 ? LONG_AGO : set - 2 < released.size() ? released[set - 2] + 1 : NEVER; }
+    Cycle free(size_t set) const {
+        if (set < 2) return LONG_AGO;
+        return set - 2 < released.size() ? released[set - 2] + 1 : NEVER;
+    }
 };
 
 class LayerRun {
@@ -20,7 +23,7 @@ public:
         : machine(machine), loader(loader), acts(acts), arrays(arrays), outputs(outputs), activity(activity),
           halves(halves), sets(sets), layer(layer), data(data),
           jobs(layer.tiles * layer.images), sets_left(layer.image_weights ? jobs : layer.tiles),
-          resident(layer.images <= layer.buffer_images),
+          resident(layer.images <= layer.buffer_images), memory(loader, acts),
           images_left(resident ? layer.images : jobs) {
         for (int plane = 0; plane < layer.planes; ++plane)
             deals.emplace_back(machine, layer.channels, (layer.scan ? data.scan_dense : data.dense)[plane]);
@@ -72,8 +75,8 @@ public:
         return std::max(choose + 1, std::max(loaded_acts, loaded_weights) + 1) + 1;
     }
 
-    // In the layer's first cycle the job scheduler still has the sizes of what ran before: behind a MAP (no images in the
-    // buffers) it takes them for full when the CONV before used its images more than once.
+    // In the layer's first cycle the job scheduler still has the sizes of what ran before: behind a MAP, which has no
+    // images in the buffers, it takes them for full when the CONV before used its images more than once.
     void begins_behind_map() { late = 1; }
     bool reuses_images() const { return resident && layer.tiles > 1; }
 
@@ -123,6 +126,14 @@ private:
 
     // One image; returns the cycle of the next choice.
     Cycle load_image(Cycle when, int image) {
+        if (image == 0) {
+            memory.forget();
+            return request_image(when, image);
+        }
+        return memory.load(when, [&](Cycle from) { return request_image(from, image); });
+    }
+
+    Cycle request_image(Cycle when, int image) {
         if (layer.int16_acts && (image == 0 || layer.new_constants)) {
             const Cycle accepted = std::max(when + 1, loader.command_ready());
             loader.command(accepted);
@@ -196,6 +207,7 @@ private:
     const int jobs;
     int sets_left;
     const bool resident;
+    ImageMemory memory;
     int images_left;
     int next_job = 0, late = 0;
     bool started = false;

@@ -90,7 +90,8 @@ private:
         if (last && statistics) last_written += (machine.statistics_words - 1) * (std::min(left, words) - 1);
         if (last && statistics) last_word += (machine.statistics_words - 1) * std::min(left, words);
         const int places = interval == 1 ? 0 : residual ? 3 : 6;  // between the turn and what takes two cycles
-        cleared[blocks & 1] = interval == 1 ? first + words - 3 : std::max(turned + words, last_word - places * interval + 1);
+        const Cycle read = std::max(turned + words, last_word - places * interval + 1);
+        cleared[blocks & 1] = interval == 1 ? first + words - 3 : read;
         ++blocks;
         if (last && ++image == images) {
             image = 0;

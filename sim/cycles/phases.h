@@ -2,9 +2,14 @@
 
 #pragma once
 
+#include <cstring>
+
 #include "deal.h"
 
-// Non-zeros of every activation word: (group, image, row, column, slot).
+constexpr int SIDE = 8;  // slots side by side
+constexpr int MOST_SLOTS = 128;
+
+// Non-zeros of every activation word: (group, image, row, column, slot), slots in whole sides.
 struct Words {
     int groups = 0, rows = 0, width = 0, images = 0, slots = 0;
     std::vector<uint8_t> counts;
@@ -20,9 +25,10 @@ inline Words count_words(const Machine& machine, const Layer& layer, const Deal&
     Words words;
     const int depth = deal.depth[1];
     words.rows = layer.height + layer.halo_top + layer.halo_bottom, words.width = layer.width;
-    words.images = layer.images, words.slots = slots, words.groups = ceil_div(depth, machine.turn_rows);
+    words.images = layer.images, words.slots = ceil_div(slots, SIDE) * SIDE;
+    words.groups = ceil_div(depth, machine.turn_rows);
     const int pixels = words.rows * words.width;
-    words.counts.assign(int64_t(words.groups) * layer.images * pixels * slots, 0);
+    words.counts.assign(int64_t(words.groups) * layer.images * pixels * words.slots, 0);
     std::vector<uint8_t> sums(pixels);
     for (int group = 0; group < words.groups; ++group)
         for (int image = 0; image < layer.images; ++image)
@@ -35,8 +41,8 @@ inline Words count_words(const Machine& machine, const Layer& layer, const Deal&
                     const uint8_t* channel = nonzeros + (int64_t(image) * layer.channels + order[position]) * pixels;
                     for (int i = 0; i < pixels; ++i) sums[i] += channel[i];
                 }
-                uint8_t* out = &words.counts[(int64_t(group) * layer.images + image) * pixels * slots + s];
-                for (int i = 0; i < pixels; ++i) out[int64_t(i) * slots] = sums[i];
+                uint8_t* out = &words.counts[(int64_t(group) * layer.images + image) * pixels * words.slots + s];
+                for (int i = 0; i < pixels; ++i) out[int64_t(i) * words.slots] = sums[i];
             }
     return words;
 }
@@ -58,48 +64,38 @@ struct Taps {
     int count() const { return (row_high - row_low + 1) * (column_high - column_low + 1); }
 };
 
-// State of all slots in a phase, in cycles from the first pop. `Slots`: how many, or 0: `slots`, at most MOST_SLOTS.
-constexpr int MOST_SLOTS = 128;
+// What is computed for one slot is computed for eight.
+typedef int16_t Side __attribute__((vector_size(2 * SIDE)));
+typedef uint8_t Bytes __attribute__((vector_size(SIDE)));
 
-template <int Slots>
+inline Side larger(Side a, Side b) { return a > b ? a : b; }
+
+// State of eight slots in a phase, in cycles from the first pop; masks are all ones or zero.
 struct Walk {
-    static constexpr int SIZE = Slots ? Slots : MOST_SLOTS;
-    int16_t skipped[SIZE], began[SIZE], next[SIZE], waits[SIZE], last[SIZE], pops[SIZE];
-    const int slots;
+    Side skipped{}, began{}, next{}, waits{}, last{}, pops{};
 
-    explicit Walk(int slots) : slots(Slots ? Slots : slots) {}
-
-    void begin() {
-        for (int16_t* values : {skipped, began, next, waits, last, pops}) std::fill(values, values + slots, 0);
+    // A word with `k` non-zeros comes; `end`: the phase's last one.
+    void word(Side k, bool end) {
+        const Side one = Side{} + 1, closing = Side{} - int16_t(end);
+        const Side starts = larger(next, waits + one);       // when it would be popped
+        const Side marked = larger(next - one, waits + one);  // or only ends the phase
+        const Side from = began & starts;
+        const Side loads = (k > 0) | (closing & ~began);      // otherwise it is dropped
+        const Side popped = from + larger(k, one) - one;
+        last = (loads & popped) | (~loads & ((closing & marked) | (~closing & last)));
+        next = (loads & (from + k)) | (~loads & next);
+        waits = (loads & from) | (~loads & (waits - began));
+        skipped += ~loads & ~began & one;
+        began |= loads;
+        pops += k;
     }
 
-    // A word with `counts` non-zeros comes; `end`: the phase's last one.
-    void word(const uint8_t* counts, bool end) {
-        const int16_t closing = end ? -1 : 0;  // masks: all ones or zero
-        for (int s = 0; s < (Slots ? Slots : slots); ++s) {
-            const int16_t k = counts[s];
-            const int16_t starts = std::max<int16_t>(next[s], waits[s] + 1);      // when it would be popped
-            const int16_t marked = std::max<int16_t>(next[s] - 1, waits[s] + 1);  // or only ends the phase
-            const int16_t from = began[s] & starts;
-            const int16_t some = k > 0 ? -1 : 0;
-            const int16_t loads = some | (closing & ~began[s]);                   // otherwise it is dropped
-            const int16_t popped = from + std::max<int16_t>(k, 1) - 1;
-            last[s] = (loads & popped) | (~loads & ((closing & marked) | (~closing & last[s])));
-            next[s] = (loads & int16_t(from + k)) | (~loads & next[s]);
-            waits[s] = (loads & from) | (~loads & int16_t(waits[s] - began[s]));
-            skipped[s] += (~loads & ~began[s]) & 1;
-            began[s] |= loads;
-            pops[s] += k;
-        }
-    }
-
-    // When the word that comes next is taken: from the first pop; `leading`: from when the phase's first word waits.
-    void taken(const uint8_t* counts, bool end, int16_t* when, uint8_t* leading) const {
-        for (int s = 0; s < slots; ++s) {
-            leading[s] = !began[s] && counts[s] == 0 && !end;
-            if (!began[s]) when[s] = leading[s] ? skipped[s] : -1;
-            else when[s] = counts[s] > 0 ? std::max<int>(next[s], waits[s] + 1) - 1 : waits[s];
-        }
+    // When the word that comes next is taken: from the first pop; where `leading`: from when the first word waits.
+    Side taken(Side k, bool end, Side& leading) const {
+        const Side one = Side{} + 1, closing = Side{} - int16_t(end);
+        const Side later = ((k > 0) & (larger(next, waits + one) - one)) | (~(k > 0) & waits);
+        leading = ~began & ~(k > 0) & ~closing;
+        return (began & later) | (leading & skipped) | (~began & ~leading & -one);
     }
 };
 
@@ -118,13 +114,19 @@ public:
     Phases(const Layer& layer, const Words& words, bool none) : layer(layer), words(words), none(none) {
         const int64_t size = int64_t(layer.images) * layer.height * layer.width * words.slots;
         for (auto* values : {&skipped, &length, &behind, &pops}) values->assign(size, 0);
-        if (none || words.slots == 0) return;
-        switch (words.slots) {
-            case 2: walk_all<2>(); break;
-            case 4: walk_all<4>(); break;
-            case 8: walk_all<8>(); break;
-            case 16: walk_all<16>(); break;
-            default: walk_all<0>(); break;
+        if (none) return;
+        for (int side = 0; side < words.slots; side += SIDE) {
+            int64_t place = side;
+            for (int image = 0; image < layer.images; ++image)
+                for (int row = 0; row < layer.height; ++row)
+                    for (int column = 0; column < layer.width; ++column, place += words.slots) {
+                        Walk walk;
+                        visit(image, row, column, side, [&](Side k, int, bool end) { walk.word(k, end); });
+                        store(&skipped[place], walk.skipped);
+                        store(&length[place], walk.last);
+                        store(&behind[place], walk.waits);
+                        store(&pops[place], walk.pops);
+                    }
         }
     }
 
@@ -133,43 +135,38 @@ public:
     }
 
     // When each slot takes a word of an image, see `Walk::taken`.
-    void taken(int image, const Place& place, int16_t* when, uint8_t* leading) const {
+    void taken(int image, const Place& place, int16_t* when, int16_t* leading) const {
         std::fill(when, when + words.slots, -1);
         std::fill(leading, leading + words.slots, 0);
         if (none) return;
-        Walk<0> walk(words.slots);
-        walk.begin();
-        visit(image, place.pixel, [&](const uint8_t* counts, int number, bool end) {
-            if (number == place.word) walk.taken(counts, end, when, leading);
-            walk.word(counts, end);
-        });
+        for (int side = 0; side < words.slots; side += SIDE) {
+            Walk walk;
+            visit(image, place.pixel / layer.width, place.pixel % layer.width, side, [&](Side k, int number, bool end) {
+                if (number == place.word) {
+                    Side first;
+                    store(when + side, walk.taken(k, end, first));
+                    store(leading + side, first);
+                }
+                walk.word(k, end);
+            });
+        }
     }
 
 private:
-    template <int Slots>
-    void walk_all() {
-        Walk<Slots> walk(words.slots);
-        int64_t place = 0;
-        for (int image = 0; image < layer.images; ++image)
-            for (int pixel = 0; pixel < layer.height * layer.width; ++pixel, place += walk.slots) {
-                walk.begin();
-                visit(image, pixel, [&](const uint8_t* counts, int, bool end) { walk.word(counts, end); });
-                std::copy(walk.skipped, walk.skipped + walk.slots, &skipped[place]);
-                std::copy(walk.last, walk.last + walk.slots, &length[place]);
-                std::copy(walk.waits, walk.waits + walk.slots, &behind[place]);
-                std::copy(walk.pops, walk.pops + walk.slots, &pops[place]);
-            }
-    }
+    static void store(int16_t* to, Side values) { std::memcpy(to, &values, sizeof values); }
 
     template <typename Use>
-    void visit(int image, int pixel, Use use) const {
-        const Taps taps(layer, false, pixel / layer.width, pixel % layer.width);
+    void visit(int image, int row, int column, int side, Use use) const {
+        const Taps taps(layer, false, row, column);
         int number = 0;
         for (int y = taps.row_low; y <= taps.row_high; ++y)
             for (int x = taps.column_low; x <= taps.column_high; ++x)
-                for (int group = 0; group < words.groups; ++group, ++number)
-                    use(words.at(group, image, y, x), number,
+                for (int group = 0; group < words.groups; ++group, ++number) {
+                    Bytes counts;
+                    std::memcpy(&counts, words.at(group, image, y, x) + side, sizeof counts);
+                    use(__builtin_convertvector(counts, Side), number,
                         y == taps.row_high && x == taps.column_high && group == words.groups - 1);
+                }
     }
 
     const Layer& layer;

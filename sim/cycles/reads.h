@@ -27,6 +27,7 @@ public:
     }
 
 private:
+    friend class Loader;
     const Machine& machine;
     Cycle bus_free = LONG_AGO;  // first cycle in which the bus has no beat of before
 };
@@ -44,7 +45,8 @@ public:
         int found = 0;
         while (next < groups.size()) {
             Group& group = groups[next];
-            const int passed = group.first < from ? std::min(group.count, ceil_div(from - group.first, group.interval)) : 0;
+            const int gone = group.first < from ? ceil_div(from - group.first, group.interval) : 0;
+            const int passed = std::min(group.count, gone);
             group.first += passed * group.interval, group.count -= passed;
             if (group.count > 0 && group.first >= from + words + found) break;
             if (group.count > 0) {
@@ -55,6 +57,8 @@ public:
         }
         return found;
     }
+
+    bool empty() const { return next == groups.size(); }
 
 private:
     struct Group {
@@ -112,6 +116,19 @@ public:
     void yield(Cycle first, int count, int interval) { others.add(first, count, interval); }
 
     Port& memory() { return port; }
+
+    // No other client's reads are known that are still to come.
+    bool alone() const { return others.empty(); }
+
+    // All times that the future depends on, the same ones in the same order at any time.
+    template <typename Use>
+    void visit(Use use) {
+        for (int i = 1; i <= TAGS; ++i) use(taken[(number - i) & (RING - 1)]);
+        for (Cycle* time : {&generator_free, &request, &there, &port.bus_free}) use(*time);
+    }
+
+    void skip(int64_t requests) { number += requests; }
+    int64_t requests() const { return number; }
 
 private:
     static constexpr int REGISTER = 1, WALK = 2, TAG = 4;
