@@ -99,15 +99,16 @@ class Space:
     def _usual(self, values: dict[str, int | None], slots: int) -> dict[str, int]:
         """Bus and buffers where no axis says otherwise.
 
-        All slots together hold as much as those of ``base``. Arrays of one slot may run ahead by all of its
-        psum_depth, others by a quarter, as the presets do.
+        All slots together hold as much as those of ``base``. Arrays of one slot may run ahead by four times as many
+        pixels as others, as in the presets.
         """
         base = self.base
+        ahead = (values["slots"] == 1) - (base.slots == 1)  # 1, 0 or -1
         share = base.arrays * base.slots / max(1, slots)
         rows = max(32, min(8192, int(base.act_rows * share)))
         return {
             "bus": base.bus_bits,
-            "psum_depth": base.psum_depth if values["slots"] == 1 else max(4, base.psum_depth // 4),
+            "psum_depth": max(4, min(1024, int(base.psum_depth * 4.0**ahead))),
             "slot_channels": max(1, min(1024, int(base.slot_channels * share))),
             "act_rows": 1 << (rows - 1).bit_length(),
         }

@@ -21,6 +21,7 @@ from sqdm.sim.explore.shapes import SIGNED, Shape
 from sqdm.sim.explore.workload import Outcome, products_of, spread, trace_of, words_of
 
 MEASURED = Sampling(10, 18, 0)  #: the digits run that densities come from
+LEAST = 1e-3  #: density of a channel where a share of zeros is asked for
 SHIFT = 8  #: of requantisation and normalisation; no cycle depends on it
 
 
@@ -29,7 +30,8 @@ class Synthetic:
     """Layers by themselves, one after the other, ``images`` together, Heun ``steps``.
 
     Every channel of a layer gets the densities of a channel that is drawn, with ``seed``, from the layers of its role
-    in the digits run: all its evaluations, stretched to the length of this run, so channels differ and drift as there.
+    in the digits run: all its evaluations, stretched to the length of this run, so channels differ and drift as there;
+    where a layer asks for a share of zeros, to the power that gives it.
     An activation is then non-zero with its channel's density, independently of all others. ``sampled`` evaluations
     are predicted; channel tables come from the maps of the evaluation before, those of the first from its own.
     """
@@ -103,12 +105,22 @@ class Synthetic:
         random = np.random.default_rng([self.seed, 0, number])
         drawn = known[:, :, random.integers(known.shape[2], size=shape.channels)]
         if shape.zeros is not None:
-            drawn = np.minimum(1, drawn * (1 - shape.zeros) / drawn.mean())
+            drawn = np.maximum(drawn, LEAST)
+            drawn = drawn ** exponent(drawn, 1 - shape.zeros)
         place = evaluation / max(1, self.evaluations - 1) * (len(drawn) - 1)
         return drawn[round(place)]
 
     def _size(self, shape: Shape) -> tuple[int, ...]:
         return shape.planes, self.images, shape.channels, shape.height, shape.width
+
+
+def exponent(densities: np.ndarray, mean: float) -> float:
+    """The power of densities, all between 0 and 1, whose mean is ``mean``."""
+    low, high = 0.0, 64.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if np.mean(densities**middle) > mean else (low, middle)
+    return high
 
 
 @lru_cache(maxsize=1)

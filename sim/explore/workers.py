@@ -77,7 +77,7 @@ def _cluster(address: str) -> Iterator[Run]:
         def run(tasks: Iterable[Task]) -> Results:
             futures = {client.submit(_run, task, pure=False): task for task in tasks}
             try:
-                for future in distributed.as_completed(futures):
+                for future in distributed.as_completed(futures, loop=client.loop):
                     yield futures[future], future.result()
             except (ImportError, distributed.KilledWorker) as error:
                 raise UserError(f"workers of {address!r} must run this version of sqdm, but: {error}") from None
