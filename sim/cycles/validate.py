@@ -32,12 +32,13 @@ OnDone = Callable[[int, str], None]
 
 @dataclass(frozen=True)
 class Point:
-    """A layer: what was ``predicted`` and ``measured``, cycles."""
+    """A layer: what was ``predicted`` and ``measured``, cycles; whether it has a ``residual``."""
 
     config: str
     name: str
     predicted: int
     measured: int
+    residual: bool = False
 
     @property
     def error(self) -> float:
@@ -59,7 +60,7 @@ def compare_program(device: Device, program: Program, policy: Policy) -> list[Po
     predicted = program_cycles(program, nonzeros, labels, policy, device.latency, pause=True)
     steps = device.run_program(program, policy=policy, pause=True).steps
     return [
-        Point(program.config.name, d.name, one.cycles, steps[number]["CYCLES"])
+        Point(program.config.name, d.name, one.cycles, steps[number]["CYCLES"], bool(d["MODE.residual"]))
         for number, (d, one) in enumerate(zip(program.descriptors, predicted, strict=True))
         if d.kind == Kind.CONV
     ]
@@ -118,7 +119,7 @@ class NetworkComparison(IntegerUNet):
                 waits = measured
                 continue
             waits = 0
-            self.points.append(Point(name, d.name, int(paused[number, cycles]), measured))
+            self.points.append(Point(name, d.name, int(paused[number, cycles]), measured, bool(d["MODE.residual"])))
         whole = int(self.model.counters[-1][:, cycles].sum())
         self.runs.append(Point(name, f"evaluation {len(self.runs)}", whole, self.device.runs[-1].counters["CYCLES"]))
 

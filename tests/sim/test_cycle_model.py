@@ -52,12 +52,17 @@ def small():
 
 
 def test_random_layers_within_one_percent():
-    found = summary(compare_layers(TINY, LAYERS, 1, LATENCY, silent))
+    points = compare_layers(TINY, LAYERS, 1, LATENCY, silent)
+    found = summary(points)
     assert found["layers"] >= LAYERS
     assert found["median"] < 0.002
     assert found["within_1_percent"] >= 0.95
     assert found["largest"] < 0.05
     assert abs(found["sum"]) < 0.002
+    off = np.abs([point.predicted - point.measured for point in points if not point.residual])
+    assert len(off) >= LAYERS // 2
+    assert np.median(off) <= 4  # cycles: a wrong latency shows in every layer
+    assert np.quantile(off, 0.9) <= 12
 
 
 def test_counters_add_up(small):
