@@ -125,7 +125,7 @@ def _with_figures(row: dict, every: dict[str, Experiment], results: dict[str, Re
         "area": area,
         "speedup_per_area": speedup_4bit / relative if speedup_4bit and relative else None,
     }
-    if cycles and row["cycles_model"]:
+    if cycles and row["cycles_model"] and results["mixed-dense"].rtl:
         found["model_error"] = row["cycles_model"] / cycles - 1
     if row.get("element_sparsity") is not None and speedup_4bit:
         found["bound_reached"] = speedup_4bit * (1 - row["element_sparsity"])
