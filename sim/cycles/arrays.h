@@ -120,9 +120,10 @@ private:
                     if (number == behind.pixel && plane == behind.plane) look_ahead(image, at);
                     const Closed closes = sparse_phase(sparse_slots, slots, &phase.skipped[at], &phase.length[at],
                                                        &phase.behind[at], plane == layer->planes - 1, place,
-                                                       ended.data(), waiting.data());
+                                                       since, ended.data(), waiting.data());
+                    since = closes.latest;
                     latest = std::max(latest, closes.latest);
-                    if (phase.pops[at + closes.slot]) activity.sparse(closes.first + 1, closes.popped + 1);
+                    if (pops(&phase.pops[at])) activity.sparse(closes.first + 1, closes.popped + 1);
                     if (closes.blocked) activity.blocked(closes.latest - closes.blocked, closes.latest - 1);
                 }
                 room[pixel & (room.size() - 1)] = outputs.join(latest + machine.psum, last);
@@ -132,6 +133,13 @@ private:
             closed[a] = ended[s];
             if (behind.pixel >= 0) walked[a] = std::max(walked[a], ahead[s] + 1 + REGISTER);
         }
+    }
+
+    // Whether any slot has a non-zero in a phase.
+    bool pops(const int16_t* counts) const {
+        int sum = 0;
+        for (int s = 0; s < sides; ++s) sum |= counts[s];
+        return sum != 0;
     }
 
     // When the pixel that many places before was joined, and its place can be used again.
@@ -214,4 +222,5 @@ private:
     SparsePhase sparse_phase;
     std::vector<Cycle> room;  // when the sums of a pixel were joined
     int64_t pixel = 0;
+    Cycle since = LONG_AGO;    // all sparse arrays have ended the last phase
 };

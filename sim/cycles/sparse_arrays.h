@@ -12,17 +12,16 @@ struct Room {
 
 struct Closed {
     Cycle latest;   // by all arrays
-    Cycle first;    // first pop of the array that was last
-    Cycle popped;   // its last pop
+    Cycle first;    // first pop of those that pop after the pixel before was closed by all
+    Cycle popped;   // the last pop of all
     Cycle blocked;  // the longest wait for a place
-    int slot;       // of the array that was last
 };
 
 // One phase in all slots; `Slots` and `Each` of an array, known to the compiler, or 0. `before`: when each slot's array
-// ended the phase before.
+// ended the phase before; `since`: when all had.
 template <int Slots, int Each>
 Closed sparse_phase(int all, int each, const int16_t* skipped, const int16_t* length, const int16_t* behind,
-                    bool closes, const Room& room, Cycle* before, Cycle* waiting) {
+                    bool closes, const Room& room, Cycle since, Cycle* before, Cycle* waiting) {
     constexpr int SIZE = Slots ? Slots : MOST_SLOTS;
     const int slots = Slots ? Slots : all, step = Each ? Each : each;
     Cycle first[SIZE], done[SIZE];
@@ -45,10 +44,12 @@ Closed sparse_phase(int all, int each, const int16_t* skipped, const int16_t* le
         before[s] = when;
         latest = std::max(latest, when);
     }
-    int last = 0;
-    for (int s = 1; s < slots; ++s)
-        if (before[s] == latest) last = s;
-    return {latest, first[last], done[last], blocked, last};
+    Cycle begun = NEVER, popped = LONG_AGO;
+    for (int s = 0; s < slots; ++s) {
+        begun = std::min(begun, done[s] > since ? first[s] : NEVER);
+        popped = std::max(popped, done[s]);
+    }
+    return {latest, begun, popped, blocked};
 }
 
 using SparsePhase = decltype(&sparse_phase<0, 0>);
