@@ -26,6 +26,9 @@ class Format:
         return self.low < 0
 
 
+#: The paper's convention: an FP16 multiplication takes as long as so many 4-bit ones, and its operands as many bits.
+FP16_OVER_4BIT = 4
+
 UINT4 = Format(0, 15)
 INT4 = Format(-8, 7)
 UINT8 = Format(0, 255)

@@ -64,10 +64,10 @@ def one_line(text: str) -> str:
     return " ".join(str(text).split())
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and leave the process with its exit status."""
+def main(arguments: list[str] | None = None, command: click.Command = cli, name: str = "sqdm") -> None:
+    """Run the command line, or a ``command`` of another module, and leave the process with its exit status."""
     try:
-        status = cli.main(arguments, prog_name="sqdm", standalone_mode=False)
+        status = command.main(arguments, prog_name=name, standalone_mode=False)
         sys.stdout.flush()
     except UserError as error:
         status = fail(str(error), 2)

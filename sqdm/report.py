@@ -3,10 +3,9 @@
 import numpy as np
 
 from sqdm.golden import layers
+from sqdm.golden.formats import FP16_OVER_4BIT
 from sqdm.rtl.registers import STALLS
 from sqdm.sim.engine import GoldenEngine, RtlEngine
-
-FP16_OVER_4BIT = 4  #: time of an FP16 multiplication in 4-bit ones (paper's convention)
 
 
 def zero_fraction(engine: RtlEngine | GoldenEngine | None) -> float | None:

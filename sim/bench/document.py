@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from sqdm.cli import main
 from sqdm.errors import UserError
 from sqdm.output import message
 from sqdm.sim.bench.experiments import HEADLINE
@@ -102,8 +103,4 @@ def document(result: Path) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        document(standalone_mode=False)
-    except (UserError, click.ClickException) as error:
-        message(f"error: {error}")
-        raise SystemExit(2) from None
+    main(command=document, name="python -m sqdm.sim.bench.document")

@@ -9,8 +9,7 @@ from sqdm.rtl.config import Config
 from sqdm.rtl.registers import Policy
 from sqdm.sim.engine import dense_equivalent
 
-FP16_OVER_4BIT = 4  #: time of an FP16 multiplication in 4-bit ones (paper's convention)
-INT8_OVER_4BIT = 2  #: the same of an 8-bit multiplication
+INT8_OVER_4BIT = 2  #: time of an 8-bit multiplication in 4-bit ones, as FP16_OVER_4BIT
 NEVER = (1 << 16) - 1  #: a period longer than any run: tables of the first evaluation
 
 #: Rows that follow from the cycles of the row 4bit-dense; ``fp16-equal-area`` also from areas.

@@ -21,7 +21,7 @@ from sqdm.sim.bench.sparsity import Products
 from sqdm.sim.bench.store import path_of, stored
 from sqdm.sim.bench.trace import Sampling, Trace, model_hash
 from sqdm.sim.cycles import kernel, parameters
-from sqdm.sim.cycles.engine import ModelRun
+from sqdm.sim.cycles.network_run import ModelRun
 from sqdm.sim.engine import SIDE, RtlEngine
 from sqdm.sim.network_device import NetworkDevice
 

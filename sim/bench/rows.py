@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from sqdm.golden.formats import FP16_OVER_4BIT
 from sqdm.rtl.registers import STALLS, Policy
-from sqdm.sim.bench.experiments import FP16_OVER_4BIT, INT8_OVER_4BIT, NEVER, Experiment, groups_of
+from sqdm.sim.bench.experiments import INT8_OVER_4BIT, NEVER, Experiment, groups_of
 from sqdm.sim.bench.figures import Figures, hardware
 from sqdm.sim.bench.sparsity import Products
 

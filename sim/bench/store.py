@@ -1,11 +1,12 @@
-"""Results by content in the cache, so that a benchmark that was cut off goes on where it was."""
+"""Results by content, so that a benchmark or a sweep that was cut off goes on where it was."""
 
 import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 
-from sqdm.sim.library import cache_dir, digest, place, writable_cache
+from sqdm.errors import UserError
+from sqdm.sim.library import cache_dir, digest, place
 
 
 def path_of(kind: str, *key: object) -> Path:
@@ -23,9 +24,13 @@ def stored(path: Path, compute: Callable[[], dict]) -> dict:
 
 
 def keep(path: Path, write: Callable[[Path], object]) -> None:
-    """Put what ``write(path)`` writes into the cache, whole; `UserError` when the cache cannot be written."""
-    with writable_cache():
+    """Put what ``write(path)`` writes at ``path``, whole or not at all; `UserError` when its folder is not writable."""
+    made = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        made = path.with_name(f".{os.getpid()}-{path.name}")
         write(made)
         place(made, path)
+    except OSError as error:
+        raise UserError(f"the folder {str(path.parent)!r} must be writable: {os.strerror(error.errno)}") from None
+    finally:
+        made.unlink(missing_ok=True)

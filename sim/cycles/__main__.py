@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from sqdm.cli import main
 from sqdm.errors import UserError
 from sqdm.output import json_option, message, progress, show, staged_folder, table
 from sqdm.rtl.config import load_config
@@ -62,8 +63,4 @@ def validate(
 
 
 if __name__ == "__main__":
-    try:
-        validate(standalone_mode=False)
-    except (UserError, click.ClickException) as error:
-        message(f"error: {error}")
-        raise SystemExit(2) from None
+    main(command=validate, name="python -m sqdm.sim.cycles")

@@ -1,14 +1,12 @@
 """The non-zero maps of a sampling run, kept in a file: they depend on neither policy nor configuration."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from sqdm.compiler.host import unfold
 from sqdm.compiler.rows import PAIR
-from sqdm.golden import layers, planes, sampler
-from sqdm.golden.integer import IntegerUNet
+from sqdm.golden import layers, planes
 
 FORMAT = "sqdm-nonzeros-1"
 
@@ -31,20 +29,6 @@ class NonzeroRecorder:
         act = self._formats[layer]
         split = planes.digits(tensor, act.signed) if act.bits == 8 else (tensor,)
         self.maps.setdefault(layer, []).append(np.stack([digit != 0 for digit in split]))
-
-
-def record(
-    arrays: dict[str, np.ndarray],
-    labels: np.ndarray,
-    steps: int,
-    seed: int,
-    on_evaluation: Callable[[int, int], None] | None = None,
-) -> dict[str, np.ndarray]:
-    """The maps of a run: bool (evaluations, planes, N, C, H, W) by layer."""
-    recorder = NonzeroRecorder()
-    net = IntegerUNet(arrays, recorder)
-    sampler.heun(net.denoise, sampler.latents(len(labels), seed), np.asarray(labels), steps, on_evaluation)
-    return {name: np.stack(maps) for name, maps in recorder.maps.items()}
 
 
 def save(path: Path, maps: dict[str, np.ndarray]) -> None:

@@ -18,10 +18,10 @@ from sqdm.golden.model_file import load_model
 from sqdm.rtl.config import Config
 from sqdm.rtl.descriptor import Kind
 from sqdm.rtl.registers import Policy
-from sqdm.sim.cycles.engine import ModelRun
 from sqdm.sim.cycles.kernel import COUNTERS
 from sqdm.sim.cycles.labels import labels_in_memory, nonzeros_in_memory
 from sqdm.sim.cycles.model import program_cycles
+from sqdm.sim.cycles.network_run import ModelRun
 from sqdm.sim.cycles.nonzero_record import NonzeroRecorder
 from sqdm.sim.cycles.random_layers import random_layers
 from sqdm.sim.device import LATENCY, Device

@@ -4,8 +4,8 @@ import csv
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from sqdm.golden.formats import FP16_OVER_4BIT
 from sqdm.rtl.registers import STALLS
-from sqdm.sim.bench.experiments import FP16_OVER_4BIT
 from sqdm.sim.explore.areas import Area
 from sqdm.sim.explore.pareto import front
 from sqdm.sim.explore.space import Candidate, Refused

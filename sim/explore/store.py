@@ -1,12 +1,10 @@
 """Finished results by content: in the cache of this machine and in the folder of the sweep."""
 
 import json
-import os
-import tempfile
 from pathlib import Path
 
-from sqdm.errors import UserError
-from sqdm.sim.library import cache_dir, place
+from sqdm.sim.bench.store import keep
+from sqdm.sim.library import cache_dir
 
 FOLDER = "results"  #: in the folder of the sweep
 
@@ -36,15 +34,4 @@ class Store:
 
 
 def _write(folder: Path, key: str, result: dict) -> None:
-    made = None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".", suffix=".new", delete=False) as file:
-            made = Path(file.name)
-            json.dump(result, file)
-        place(made, folder / f"{key}.json")
-    except OSError as error:
-        raise UserError(f"the folder {str(folder)!r} must be writable: {os.strerror(error.errno)}") from None
-    finally:
-        if made is not None:
-            made.unlink(missing_ok=True)
+    keep(folder / f"{key}.json", lambda made: made.write_text(json.dumps(result)))

@@ -18,7 +18,7 @@ from sqdm.sim.cycles import kernel
 from sqdm.sim.cycles.labels import nonzero_counts, sorted_labels
 from sqdm.sim.cycles.predictor import Predictor
 from sqdm.sim.explore.shapes import SIGNED, Shape
-from sqdm.sim.explore.workload import Outcome, products_of, spread, trace_of, words_of
+from sqdm.sim.explore.workload import Outcome, described, products_of, spread, trace_of, words_of
 
 MEASURED = Sampling(10, 18, 0)  #: the digits run that densities come from
 LEAST = 1e-3  #: density of a channel where a share of zeros is asked for
@@ -49,17 +49,12 @@ class Synthetic:
 
     def describe(self) -> dict:
         """For reports."""
-        return {
-            "name": self.name,
-            "images": self.images,
-            "steps": self.steps,
-            "seed": self.seed,
-            "evaluations": self.evaluations,
-            "predicted_evaluations": spread(self.evaluations, self.sampled),
-            "layers": len(self.shapes),
-            "macs": sum(shape.macs for shape in self.shapes),
-            "maps": "synthetic: drawn at random from densities of the digits run's channels",
-        }
+        return described(
+            self,
+            layers=len(self.shapes),
+            macs=sum(shape.macs for shape in self.shapes),
+            maps="synthetic: drawn at random from densities of the digits run's channels",
+        )
 
     def prepare(self) -> None:
         """Compute and keep what all predictions share."""

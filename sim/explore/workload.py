@@ -17,8 +17,8 @@ from sqdm.rtl.registers import Policy
 from sqdm.sim.bench import sparsity
 from sqdm.sim.bench.trace import Sampling, Trace, record
 from sqdm.sim.cycles import kernel
-from sqdm.sim.cycles.engine import ModelRun
 from sqdm.sim.cycles.labels import nonzero_counts, sorted_labels
+from sqdm.sim.cycles.network_run import ModelRun
 from sqdm.sim.engine import SIDE
 
 
@@ -49,6 +49,12 @@ def spread(total: int, wanted: int) -> list[int]:
     """
     wanted = min(total, wanted)
     return [(2 * i + 1) * total // (2 * wanted) for i in range(wanted)]
+
+
+def described(workload, **more: object) -> dict:
+    """What reports say of any workload, and ``more`` of this one."""
+    fields = {name: getattr(workload, name) for name in ("name", "images", "steps", "seed", "evaluations")}
+    return fields | {"predicted_evaluations": spread(workload.evaluations, workload.sampled), **more}
 
 
 def words_of(descriptors: Iterable[Descriptor], config: Config) -> int:
@@ -92,15 +98,7 @@ class Digits:
 
     def describe(self) -> dict:
         """For reports."""
-        return {
-            "name": self.name,
-            "images": self.images,
-            "steps": self.steps,
-            "seed": self.seed,
-            "evaluations": self.evaluations,
-            "predicted_evaluations": spread(self.evaluations, self.sampled),
-            "maps": "of a sampling run of the shipped model",
-        }
+        return described(self, maps="of a sampling run of the shipped model")
 
     def prepare(self) -> None:
         """Compute and keep what all predictions share."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from sqdm.cli import main
 from sqdm.errors import UserError
 from sqdm.output import message
 from sqdm.synth.document.collect import collect
@@ -38,8 +39,4 @@ def document(liberty: tuple[Path, ...], results: Path, measure: bool) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        document(standalone_mode=False)
-    except (UserError, click.ClickException) as error:
-        message(f"error: {error}")
-        raise SystemExit(2) from None
+    main(command=document, name="python -m sqdm.synth.document")

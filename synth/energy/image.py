@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
+from sqdm.golden.formats import FP16_OVER_4BIT
 from sqdm.rtl.config import Config
 from sqdm.synth.energy.cell_library import Library
 from sqdm.synth.energy.measure import Measurement
 from sqdm.synth.energy.memories import dram_bits, sram_access
 
-FP16_OVER_4BIT = 4  #: cycles of an FP16 multiplication in 4-bit ones (the paper's convention); also of operand bits
 PSUM_BITS = 32  #: of an FP16 array's accumulators
 MULTIPLY, FEED = "multipliers and accumulators", "feeders"
 DRAM = "DRAM"

@@ -18,7 +18,7 @@ from sqdm.sim.bench.measure import Setting, batches, predicted
 from sqdm.sim.bench.rows import Result
 from sqdm.sim.bench.text import TITLES, text
 from sqdm.sim.bench.trace import Sampling, record
-from sqdm.sim.cycles.engine import ModelRun
+from sqdm.sim.cycles.network_run import ModelRun
 
 BASE = PRESETS["default"]
 

@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 
 from sqdm.compiler.network import compile_network
+from sqdm.golden import sampler
+from sqdm.golden.integer import IntegerUNet
 from sqdm.golden.model_file import load_model
 from sqdm.rtl.config import PRESETS, Config
 from sqdm.rtl.descriptor import Kind
 from sqdm.rtl.registers import Policy
 from sqdm.sim.cycles import Labels, layer_cycles, parameters, program_cycles, total
-from sqdm.sim.cycles.engine import ModelEngine
 from sqdm.sim.cycles.labels import labels_in_memory, nonzeros_in_memory
-from sqdm.sim.cycles.nonzero_record import load, record, save
+from sqdm.sim.cycles.network_run import ModelRun
+from sqdm.sim.cycles.nonzero_record import NonzeroRecorder, load, save
 from sqdm.sim.cycles.random_layers import random_layers
 from sqdm.sim.cycles.validate import compare_layers, compare_network, summary
 from sqdm.sim.device import LATENCY
@@ -130,26 +132,33 @@ def test_layers_overlap(model):
     assert 0 < total(predictions)["CYCLES"] < total(paused)["CYCLES"]
 
 
-def test_engine_follows_policy_and_period(model):
-    maps = record(model.arrays, np.arange(2), 2, 0)
+def record(model, images, steps):
+    """Non-zero maps of a sampling run, bool (evaluations, planes, N, C, H, W) by layer."""
+    recorder = NonzeroRecorder()
+    net = IntegerUNet(model.arrays, recorder)
+    sampler.heun(net.denoise, sampler.latents(images, 0), np.arange(images), steps)
+    return {name: np.stack(maps) for name, maps in recorder.maps.items()}
+
+
+def test_run_follows_policy_and_period(model):
+    maps = record(model, 2, 2)
     cycles = {}
     for key, options in {
         "balanced": {},
         "dense": {"policy": Policy.DENSE},
         "never": {"period": 99},
     }.items():
-        engine = ModelEngine(model.arrays, PRESETS["paper"], 2, **options)
+        run = ModelRun(compile_network(model.arrays, 2, PRESETS["paper"]), LATENCY, **options)
         for evaluation in range(3):
-            engine.predict({name: found[evaluation] for name, found in maps.items()})
-        cycles[key] = engine.counters()["CYCLES"]
-        assert engine.evaluations == 3
-        assert engine.zeros.mean("conv_out") is not None
+            run.evaluate(run.operands({name: found[evaluation] for name, found in maps.items()}))
+        cycles[key] = run.total()["CYCLES"]
+        assert len(run.counters) == 3
     assert cycles["balanced"] < cycles["dense"]
     assert cycles["never"] != cycles["balanced"]
 
 
 def test_record_survives_its_file(model, tmp_path):
-    maps = record(model.arrays, np.arange(1), 1, 0)
+    maps = record(model, 1, 1)
     save(tmp_path / "maps.npz", maps)
     found = load(tmp_path / "maps.npz")
     assert maps.keys() == found.keys()

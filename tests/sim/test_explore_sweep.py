@@ -5,18 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sqdm.compiler.network import compile_network
 from sqdm.errors import UserError
 from sqdm.golden.model_file import load_model
 from sqdm.rtl.config import PRESETS
 from sqdm.rtl.registers import Policy
-from sqdm.sim.cycles.engine import ModelEngine
+from sqdm.sim.cycles.network_run import ModelRun
 from sqdm.sim.engine import dense_equivalent
 from sqdm.sim.explore.space import Candidate, make_space
 from sqdm.sim.explore.store import Store
 from sqdm.sim.explore.sweep import Sweep, predict, rows
 from sqdm.sim.explore.tasks import Task
 from sqdm.sim.explore.workers import workers
-from sqdm.sim.explore.workload import Digits, spread
+from sqdm.sim.explore.workload import Digits, spread, trace_of
 
 SHORT = Digits(images=1, steps=1)  # one evaluation
 
@@ -135,10 +136,12 @@ def test_evaluations_are_spread():
 def test_all_evaluations_are_the_run_itself(name):
     workload = Digits(images=2, steps=2, sampled=99)
     found = workload.predict(PRESETS[name], Policy.BALANCED, 20)
-    engine = ModelEngine(load_model(None).arrays, PRESETS[name], 2, 20)
-    workload.sampling.run(engine.denoise, lambda done: None)
-    assert engine.evaluations == workload.evaluations == 3
-    assert found.counters == engine.counters()
+    run = ModelRun(compile_network(load_model(None).arrays, 2, PRESETS[name]), 20)
+    trace = trace_of(workload.sampling)
+    for evaluation in range(workload.evaluations):
+        run.evaluate(run.operands(trace.evaluation(evaluation)))
+    assert len(run.counters) == 3
+    assert found.counters == run.total()
 
 
 def test_dense_products_are_the_shapes_alone():
