@@ -35,7 +35,7 @@ class AxiReader(wiring.Component):
         Drops all requests and answers of before; see `AnswerTracker`. An answer may vanish while it is valid.
     outside, failed : Out(1)
         A request for a word outside the window waits; the memory answered a read with an error. Both stay until
-        `enable` is 0: only then a failed word is handed to its client.
+        `enable` is 0: only then, a cycle later, a failed word is handed to its client.
     outside_address, failed_address : Out(32)
         Byte address (its low 32 bits) of that word.
     requested : Out(1)
@@ -116,7 +116,7 @@ class AxiReader(wiring.Component):
 
         # Answers: those that are wanted wait in a register, the others are dropped on arrival
         full = Signal()
-        failed = Signal()
+        failed = Signal()  # the answer is an error that the port does not know of yet
         word = Signal(self.config.bus_bits)
         taken = Signal()
         m.d.comb += [
@@ -134,13 +134,15 @@ class AxiReader(wiring.Component):
                 failed.eq(self.rresp != axi.OKAY),
                 word.eq(self.rdata),
             ]
+        with m.If(~self.enable):
+            m.d.sync += failed.eq(0)
         with m.If(self.flush):
             m.d.sync += full.eq(0)
         for number, answer in enumerate(self.answers):
             m.d.comb += answer.payload.eq(word)
             with m.If(tracker.note.client == number):
                 m.d.comb += [
-                    answer.valid.eq(full & ~(failed & self.enable)),
+                    answer.valid.eq(full & ~failed),
                     taken.eq(answer.valid & answer.ready),
                 ]
 

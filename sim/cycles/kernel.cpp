@@ -58,9 +58,6 @@ private:
             activity.set(Activity::DETECTING, start + 1, sorted);
             prepare = sorted + 1;
         }
-        if (behind_map && images_reused) run.begins_behind_map();
-        behind_map = false;
-        images_reused = run.reuses_images();
         const bool waits = owed;
         Cycle begin = std::max(prepare + 1, complete) + 1;
         outputs.begin(layer, waits ? begin + HOST : begin);
@@ -94,7 +91,6 @@ private:
         const Cycle written = outputs.complete();
         activity.set(Activity::DRAINING, outputs.last(), written - 1);
         complete = written;
-        behind_map = true;
         return start + 2;
     }
 
@@ -150,7 +146,6 @@ private:
     size_t sets = 0;
     Cycle complete = LONG_AGO;  // everything before is complete
     Cycle end = 0;
-    bool behind_map = false, images_reused = false;
     bool owed = false;          // the next barrier waits for the host
 };
 

@@ -75,11 +75,6 @@ public:
         return std::max(choose + 1, std::max(loaded_acts, loaded_weights) + 1) + 1;
     }
 
-    // In the layer's first cycle the job scheduler still has the sizes of what ran before: behind a MAP, which has no
-    // images in the buffers, it takes them for full when the CONV before used its images more than once.
-    void begins_behind_map() { late = 1; }
-    bool reuses_images() const { return resident && layer.tiles > 1; }
-
     // When the last array has finished its last job; when all activations have been counted.
     Cycle computed() const { return *std::max_element(last_finished.begin(), last_finished.end()); }
     Cycle counted() const { return acts_ready[layer.images - 1] - OFFER; }
@@ -95,7 +90,7 @@ private:
         const bool held = layer.images >= machine.images_ahead && !first && !layer.image_weights;
         Cycle weights = sets_left ? std::max(choose, halves.free(sets)) : NEVER;
         if (held) weights = std::max(weights, go);
-        const Cycle images = images_left && !first ? std::max({choose, go + late, place_free()}) : NEVER;
+        const Cycle images = images_left && !first ? std::max({choose, go, place_free()}) : NEVER;
         const Cycle when = std::min(weights, images);
         if (when >= NEVER) return false;
         const bool both = weights <= when && images <= when;
@@ -209,7 +204,7 @@ private:
     const bool resident;
     ImageMemory memory;
     int images_left;
-    int next_job = 0, late = 0;
+    int next_job = 0;
     bool started = false;
     Cycle choose = 0;               // the scheduler looks for the next load from this cycle on
     Cycle go = NEVER, offered = 0;  // the layer begins; the next job may be offered
