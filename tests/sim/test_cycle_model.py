@@ -63,8 +63,9 @@ def test_random_layers_within_one_percent():
     assert abs(found["sum"]) < 0.002
     off = np.abs([point.predicted - point.measured for point in points if not point.residual])
     assert len(off) >= LAYERS // 2
-    assert np.median(off) <= 4  # cycles: a wrong latency shows in every layer
-    assert np.quantile(off, 0.9) <= 12
+    # Cycles. A latency that is off by two shows in every layer that has it, a queue's depth in few but by a hundred.
+    assert np.mean(off <= 2) >= 0.65
+    assert off.max() <= 60
 
 
 def test_counters_add_up(small):
