@@ -191,7 +191,7 @@ class JobScheduler(wiring.Component):
             ]
             with m.If(finished):
                 m.d.sync += own_image.eq(Mux(last, 0, own_image + 1))
-            with m.If(self.finished):  # already in the next layer's first cycle
+            with m.If(self.finished):  # no layer runs: nothing is in use
                 m.d.sync += [acts.eq(0), own_image.eq(0)]
         m.d.comb += [
             self.act_free.eq(resident | acts_free.all()),

@@ -85,12 +85,14 @@ private:
             loader.take(layer.constant_words, start - 1);
             loader.end();
         }
-        const Cycle first = loader.memory().read(start + 1 + machine.map_start, layer.steps, 0) + QUEUE + 2;
+        const Cycle read = start + 1 + machine.map_start;
+        const Cycle first = loader.memory().read(read, layer.steps, 0) + QUEUE + 2;
         outputs.map(layer, first);
         activity.set(Activity::MAPPING, start + 2, outputs.last());
         const Cycle written = outputs.complete();
         activity.set(Activity::DRAINING, outputs.last(), written - 1);
         complete = written;
+        map_read = outputs.last() - (first - read);
         return start + 2;
     }
 
@@ -103,9 +105,9 @@ private:
         return std::max(passed, std::min(idle, passed + HOST));
     }
 
-    // The channel tables are asked for in cycle `ready`; returns when the next state follows.
+    // The channel tables are asked for in cycle `ready`, but a MAP's reads go first; returns when the next state follows.
     Cycle read_table(const Layer& layer, Cycle ready) {
-        const Cycle accepted = std::max(ready, loader.command_ready());
+        const Cycle accepted = std::max({ready, loader.command_ready(), map_read - machine.command});
         loader.command(accepted);
         Cycle first = 0;
         const int words = layer.planes * layer.table_words;
@@ -146,6 +148,7 @@ private:
     size_t sets = 0;
     Cycle complete = LONG_AGO;  // everything before is complete
     Cycle end = 0;
+    Cycle map_read = LONG_AGO;  // the last word that a MAP reads
     bool owed = false;          // the next barrier waits for the host
 };
 
