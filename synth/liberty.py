@@ -37,7 +37,7 @@ tee -q -o cells.json stat -json
 chtype -set \\sqdm_memory t:$mem_v2
 {read_registers}
 rename -wire -suffix _reg {registers}
-write_verilog -noattr -noexpr -nodec netlist.v
+write_verilog -noattr -noexpr -nodec -simple-lhs netlist.v
 """
 
 COMMENT = re.compile(r"/\*.*?\*/", re.S)

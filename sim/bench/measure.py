@@ -63,7 +63,7 @@ def predicted(experiment: Experiment, setting: Setting, work: Batches) -> dict:
     sources += [Path(module.__file__) for module in (sparsity, detector, dealing)]
     machine = bytes(parameters.machine(experiment.config, setting.latency)).hex()
     texts = [path.read_text() for path in sources]
-    key = (*_key(experiment, setting, work), kernel.build().name, machine, *texts)
+    key = (*_key(experiment, setting, work), kernel.loaded(), machine, *texts)
     return stored(path_of("model", *key), lambda: _predict(experiment, setting, work))
 
 

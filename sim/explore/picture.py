@@ -49,4 +49,4 @@ def panel(axes, points: list[dict], cost: str) -> None:
             axes.annotate(text, place(one), (5, above), textcoords="offset points", fontsize=7)
     if points:
         axes.margins(x=0.15, y=0.12)
-        axes.legend(fontsize=8, frameon=False, loc="lower right")
+        axes.legend(fontsize=8, frameon=False, loc="center right")
