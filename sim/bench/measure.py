@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -59,12 +60,17 @@ def batches(experiment: Experiment, setting: Setting) -> Batches:
 
 def predicted(experiment: Experiment, setting: Setting, work: Batches) -> dict:
     """``counters`` of the cycle model, and ``products`` (see `Products`), None where maps do not fit the formats."""
+    machine = bytes(parameters.machine(experiment.config, setting.latency)).hex()
+    key = (*_key(experiment, setting, work), machine, *_model_sources())
+    return stored(path_of("model", *key), lambda: _predict(experiment, setting, work))
+
+
+@lru_cache(maxsize=1)
+def _model_sources() -> tuple[str, ...]:
+    """What the predictions of this process are made with, whatever happens to the files while it runs."""
     sources = sorted(Path(cycles.__file__).parent.glob("*.py"))
     sources += [Path(module.__file__) for module in (sparsity, detector, dealing)]
-    machine = bytes(parameters.machine(experiment.config, setting.latency)).hex()
-    texts = [path.read_text() for path in sources]
-    key = (*_key(experiment, setting, work), kernel.loaded(), machine, *texts)
-    return stored(path_of("model", *key), lambda: _predict(experiment, setting, work))
+    return (kernel.build().name, *(path.read_text() for path in sources))
 
 
 def counted(experiment: Experiment, setting: Setting, work: Batches) -> dict:

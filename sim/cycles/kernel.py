@@ -65,11 +65,6 @@ def _load() -> ctypes.CDLL:
     return lib
 
 
-def loaded() -> str:
-    """Name of the compiled model that this process uses: it stands for the content of its sources."""
-    return Path(_load()._name).name
-
-
 def predict(machine: parameters.Machine, layers: ctypes.Array, data: ctypes.Array, pause: bool) -> np.ndarray:
     """Counters of each descriptor: int64 (descriptors, COUNTERS)."""
     counters = np.zeros((len(layers), len(COUNTERS)), np.int64)

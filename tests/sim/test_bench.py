@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,13 +12,14 @@ from sqdm.errors import UserError
 from sqdm.golden.model_file import load_model
 from sqdm.rtl.config import PRESETS, Config
 from sqdm.rtl.registers import STALLS
-from sqdm.sim.bench import figures, rows, run, sparsity, store
+from sqdm.sim.bench import figures, measure, rows, run, sparsity, store
 from sqdm.sim.bench.experiments import DERIVED, HEADLINE, REFERENCES, chosen, experiments
 from sqdm.sim.bench.figures import Figures, hardware
 from sqdm.sim.bench.measure import Setting, batches, predicted
 from sqdm.sim.bench.rows import Result
 from sqdm.sim.bench.text import TITLES, text
 from sqdm.sim.bench.trace import Sampling, record
+from sqdm.sim.cycles import kernel
 from sqdm.sim.cycles.network_run import ModelRun
 
 BASE = PRESETS["default"]
@@ -234,3 +236,11 @@ def test_run_that_was_cut_off_goes_on(every, setting, cache, monkeypatch):
     other = replace(setting, latency=21)
     run.run(needed[:1], other, "model", lambda *_: None)
     assert len(asked) == 5, "another memory is another result"
+
+
+def test_predictions_are_kept_by_the_model_that_made_them(monkeypatch):
+    """Not by what its files hold later on: a benchmark runs for hours, and the model is loaded once."""
+    made_with = measure._model_sources()
+    monkeypatch.setattr(kernel, "build", lambda: Path("changed.so"))
+    monkeypatch.setattr(Path, "read_text", lambda path: "changed")
+    assert measure._model_sources() == made_with
